@@ -1,0 +1,1 @@
+"""Extract and load HubSpot into `hubspot_raw`; the `hubsync` command line."""

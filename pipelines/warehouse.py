@@ -1,0 +1,199 @@
+"""Which database: the only Python that names an engine.
+
+DuckDB is the embedded default, PostgreSQL 15+ is production. Credentials are libpq's
+own PG* variables, the ones `profiles.yml` reads, so dlt and dbt cannot disagree.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import dlt
+import duckdb
+import psycopg2
+from dlt.common.destination import Destination
+from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+
+from pipelines.errors import AlreadyRunning, ConfigurationError, HubsyncError
+
+Target = Literal["duckdb", "postgres"]
+
+_LOCK_KEY = zlib.crc32(b"hubsync")
+_BUSY = (
+    "Another sync is running on {where}. This one did nothing; the next scheduled "
+    "run will catch up."
+)
+
+
+class Connection:
+    """One transaction; `?` marks a parameter on both engines."""
+
+    def __init__(self, raw: Any, *, placeholder: str) -> None:
+        self._raw = raw
+        self._placeholder = placeholder
+        self.columns: list[str] = []
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement; rows, or an empty list when it returns none."""
+        if self._placeholder != "?":
+            sql = sql.replace("%", "%%").replace("?", "%s") if params else sql
+        cursor = self._raw.cursor()
+        try:
+            cursor.execute(sql, tuple(params)) if params else cursor.execute(sql)
+            if cursor.description is None:
+                self.columns = []
+                return []
+            self.columns = [column[0] for column in cursor.description]
+            return cast("list[tuple[Any, ...]]", cursor.fetchall())
+        finally:
+            cursor.close()
+
+
+class Warehouse:
+    """The database of a target. Connections are short: DuckDB allows one owner."""
+
+    def __init__(self, target: Target, *, path: Path | None = None) -> None:
+        self.target: Target = target
+        self.path = path
+
+    @classmethod
+    def from_environment(cls, target: str | None = None) -> Warehouse:
+        """`target`, else HUBSYNC_TARGET, else duckdb.
+
+        Raises ConfigurationError for an unknown target or missing PG* variables.
+        """
+        chosen = target or os.environ.get("HUBSYNC_TARGET") or "duckdb"
+        if chosen == "duckdb":
+            path = Path(os.environ.get("HUBSYNC_DUCKDB") or "hubsync.duckdb")
+            if not path.absolute().parent.is_dir():
+                raise ConfigurationError(
+                    f"HUBSYNC_DUCKDB points into {path.absolute().parent}, which is "
+                    "not a folder. Nothing was read or changed."
+                )
+            return cls("duckdb", path=path)
+        if chosen == "postgres":
+            missing = [
+                name
+                for name in ("PGHOST", "PGUSER", "PGDATABASE")
+                if not os.environ.get(name)
+            ]
+            if missing:
+                raise ConfigurationError(
+                    f"The postgres target needs {', '.join(missing)} in the "
+                    "environment (and PGPORT, PGPASSWORD, PGSSLMODE as your server "
+                    "requires). Nothing was read or changed."
+                )
+            return cls("postgres")
+        raise ConfigurationError(
+            f"Unknown target {chosen!r}: it is duckdb or postgres. "
+            "Nothing was read or changed."
+        )
+
+    def describe(self) -> str:
+        """For messages; never a password."""
+        if self.target == "duckdb":
+            return f"DuckDB file {self.path}"
+        host = os.environ.get("PGHOST", "")
+        return f"PostgreSQL database {os.environ.get('PGDATABASE')} on {host}"
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """One transaction: committed at a clean end, rolled back otherwise.
+
+        Raises HubsyncError where the database cannot be reached.
+        """
+        raw = self._open()
+        try:
+            if self.target == "duckdb":
+                raw.execute("begin transaction")
+            yield Connection(raw, placeholder="?" if self.target == "duckdb" else "%s")
+            raw.commit()
+        except BaseException:
+            try:
+                raw.rollback()
+            except (duckdb.Error, psycopg2.Error):
+                pass  # the connection is gone, and with it the transaction
+            raise
+        finally:
+            raw.close()
+
+    def _open(self) -> Any:
+        try:
+            if self.target == "duckdb":
+                raw = duckdb.connect(str(self.path))
+                raw.execute("set timezone = 'UTC'")
+                return raw
+            return psycopg2.connect(
+                connect_timeout=15,
+                application_name="hubsync",
+                options="-c timezone=UTC",
+            )
+        except (duckdb.Error, psycopg2.Error) as error:
+            if "lock on file" in str(error):
+                raise AlreadyRunning(
+                    f"{self.describe()} is open in another program (DuckDB allows "
+                    "one at a time). Close it and run again; nothing was changed."
+                ) from None
+            raise HubsyncError(
+                f"Cannot open the {self.describe()}: {str(error).strip()} "
+                "Nothing was published."
+            ) from None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One run at a time per database (DESIGN rule 8).
+
+        Released by the operating system or the server when the process dies, so a
+        crash never leaves a lock behind. Raises AlreadyRunning.
+        """
+        busy = AlreadyRunning(_BUSY.format(where=self.describe()))
+        if self.target == "duckdb":
+            with open(f"{self.path}.lock", "w") as handle:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    raise busy from None
+                yield
+            return
+        raw = self._open()
+        try:
+            raw.autocommit = True  # an idle transaction would hold back vacuum
+            with raw.cursor() as cursor:
+                cursor.execute("select pg_try_advisory_lock(%s)", (_LOCK_KEY,))
+                if not cursor.fetchone()[0]:
+                    raise busy
+            yield
+        finally:
+            raw.close()
+
+    def destination(self) -> Destination[Any, Any]:
+        """dlt's destination for the same database."""
+        if self.target == "duckdb":
+            return dlt.destinations.duckdb(str(self.path))
+        credentials = PostgresCredentials()
+        credentials.host = os.environ["PGHOST"]
+        credentials.port = int(os.environ.get("PGPORT") or 5432)
+        credentials.username = os.environ["PGUSER"]
+        credentials.password = os.environ.get("PGPASSWORD", "")
+        credentials.database = os.environ["PGDATABASE"]
+        credentials.session_timezone = "UTC"
+        query = {"sslmode": os.environ.get("PGSSLMODE")}
+        credentials.query = {key: value for key, value in query.items() if value}
+        return dlt.destinations.postgres(credentials)
+
+    def relation_exists(self, schema: str, name: str) -> bool:
+        """Whether a table or view of that name exists."""
+        with self.connect() as connection:
+            return bool(
+                connection.execute(
+                    "select 1 from information_schema.tables "
+                    "where table_schema = ? and table_name = ?",
+                    (schema, name),
+                )
+            )

@@ -1,0 +1,85 @@
+# The command line of the project; `make` alone explains itself.
+# Every target installs what it needs first, and only when the lock file changed.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The first suitable Python of this machine. Tried by running it: a version manager
+# may put a name on PATH that starts nothing.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	2>/dev/null && echo $$python && break; done)
+
+# A uv that is on the machine, else one fetched into the environment itself.
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+
+.PHONY: help
+help: ## this list
+	@echo "HubSpot as the single source of truth for the app's customers and access."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "ARGS reaches the command: make sync ARGS='--target postgres --json'"
+
+.PHONY: install
+install: $(STAMP) ## locked dependencies into .venv; other targets do it when needed
+
+$(STAMP): pyproject.toml uv.lock
+	@test -n "$(PYTHON)" || { echo "This project needs Python 3.11, 3.12 or 3.13;" \
+		"none is on PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Installing the locked dependencies into $(VENV) (about half a minute, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || { $(BIN)/python -m pip --version >/dev/null 2>&1 || \
+		$(BIN)/python -m ensurepip -q; $(BIN)/python -m pip install -q uv; }
+	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --locked --quiet
+	@touch $@
+
+.PHONY: demo
+demo: $(STAMP) ## a HubSpot of our own, two syncs, and who gained or lost access and why
+	@$(BIN)/python -m sandbox.demo $(ARGS)
+
+.PHONY: test
+test: $(STAMP) ## the whole suite, on DuckDB and on a real PostgreSQL
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: sync
+sync: $(STAMP) ## load HubSpot, transform, test, publish: what a scheduler calls
+	@$(BIN)/hubsync sync $(ARGS)
+
+.PHONY: plan
+plan: $(STAMP) ## what the next sync would change in access, and why; publishes nothing
+	@$(BIN)/hubsync plan $(ARGS)
+
+.PHONY: status
+status: $(STAMP) ## freshness, last runs, findings
+	@$(BIN)/hubsync status $(ARGS)
+
+.PHONY: check
+check: $(STAMP) ## the configuration against your HubSpot and your database
+	@$(BIN)/hubsync check $(ARGS)
+
+.PHONY: portal
+portal: $(STAMP) ## a local HubSpot with example data, for development
+	@$(BIN)/hubsync portal $(ARGS)
+
+.PHONY: lint
+lint: $(STAMP) ## ruff, mypy --strict, and sqlfluff in both SQL dialects
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict pipelines sandbox
+	@$(BIN)/sqlfluff lint --dialect postgres dbt_project/models dbt_project/tests
+	@$(BIN)/sqlfluff lint --dialect duckdb dbt_project/models dbt_project/tests
+
+.PHONY: format
+format: $(STAMP) ## the mechanical half of lint
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## removes what tools made; keeps .venv and every database but the demo's
+	@rm -rf target logs .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

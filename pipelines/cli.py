@@ -1,0 +1,293 @@
+"""`hubsync`: the command line. Each subcommand is one thin function.
+
+Imports are inside the functions: `--help` must not wait for dlt and dbt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pipelines.errors import HubsyncError
+
+if TYPE_CHECKING:
+    from pipelines.sync import Finished
+
+_EXAMPLES = """
+examples:
+  hubsync check                       is everything set up right?
+  hubsync plan                        what would change, and why; publishes nothing
+  hubsync sync                        load, transform, test, publish
+  hubsync sync --target postgres      into the database of the PG* variables
+  hubsync status --stale-after 30     exit 1 when the app's data is older than that
+
+exit codes:
+  0   done
+  1   failed, nothing published
+  2   usage or configuration
+  3   published, but changes are held for approval
+  4   a consistency test failed, nothing published
+  75  another sync is running
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code (README: exit codes)."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.run is not _portal:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    arguments.rest = rest
+    stop = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except HubsyncError as error:
+        _say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("Stopped. Nothing is half-written; the next run goes on from here.")
+        return 1
+    except BrokenPipeError:  # `hubsync plan | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        _unexpected(error)
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, stop)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """A stopped service ends like Ctrl-C: cleanly, with its run recorded."""
+    raise KeyboardInterrupt
+
+
+def _say(message: str) -> None:
+    from pipelines.redaction import mask
+
+    print(f"hubsync: {mask(message)}", file=sys.stderr)
+
+
+def _unexpected(error: Exception) -> None:
+    """One sentence; the traceback goes to a file, or to stderr with HUBSYNC_DEBUG=1."""
+    import tempfile
+    import traceback
+
+    from pipelines.redaction import mask
+
+    trace = mask("".join(traceback.format_exception(error)))
+    first = (str(error).strip().splitlines() or [""])[0][:300]
+    sentence = (
+        f"An error that hubsync does not know stopped it: {type(error).__name__}: "
+        f"{first}. What was published before this run is untouched or complete; "
+        "running again is safe."
+    )
+    if os.environ.get("HUBSYNC_DEBUG") == "1":
+        print(trace, file=sys.stderr)
+        _say(sentence)
+        return
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="hubsync-", suffix=".log", delete=False
+    ) as log:
+        log.write(trace)
+    _say(f"{sentence} The details are in {log.name}.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hubsync",
+        description="HubSpot as the single source of truth for the app's customers, "
+        "contacts, subscriptions and access.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="")
+
+    def command(name: str, run: Any, text: str, example: str) -> Any:
+        added = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=run)
+        return added
+
+    def target(added: Any) -> None:
+        added.add_argument(
+            "--target",
+            choices=("duckdb", "postgres"),
+            help="the database to use (default: HUBSYNC_TARGET, else duckdb)",
+        )
+
+    def as_json(added: Any) -> None:
+        added.add_argument(
+            "--json", action="store_true", help="print the result as JSON, only that"
+        )
+
+    def full(added: Any) -> None:
+        added.add_argument(
+            "--full", action="store_true", help="read every record, not what changed"
+        )
+
+    sync = command(
+        "sync",
+        _sync,
+        "load HubSpot, transform, test, and publish to app",
+        "hubsync sync --target postgres",
+    )
+    plan = command(
+        "plan",
+        _plan,
+        "everything but publishing: what sync would change in access, and why",
+        "hubsync plan --json",
+    )
+    status = command(
+        "status",
+        _status,
+        "freshness, last runs and findings; exit 1 when stale",
+        "hubsync status --stale-after 30",
+    )
+    check = command(
+        "check",
+        _check,
+        "the configuration and the policy against the real portal and database",
+        "SOURCES__HUBSPOT__ACCESS_TOKEN=… hubsync check",
+    )
+    for each in (sync, plan, status, check):
+        target(each)
+        as_json(each)
+    for each in (sync, plan):
+        full(each)
+    status.add_argument(
+        "--stale-after",
+        type=float,
+        metavar="MINUTES",
+        help="default: HUBSYNC_STALE_MINUTES, else 60",
+    )
+    portal = commands.add_parser(
+        "portal",
+        help="a local HubSpot with example data, for development",
+        add_help=False,  # its options are the sandbox's own
+    )
+    portal.set_defaults(run=_portal)
+    return parser
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    from pipelines.redaction import mask_logs
+    from pipelines.sync import events, execute, open_findings
+
+    mask_logs()
+    done = execute(
+        "sync", target=arguments.target, full=arguments.full, quiet=arguments.json
+    )
+    changed = events(done.warehouse, done.run.run_id)
+    findings = open_findings(done.warehouse)
+    if arguments.json:
+        _print_json(
+            {
+                **_run_as_json(done),
+                "changes": changed,
+                "findings": findings,
+            }
+        )
+        return 0
+    from pipelines import terminal
+
+    terminal.print_sync(done, changed, findings)
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from pipelines.plan import read_plan
+    from pipelines.redaction import mask_logs
+    from pipelines.sync import execute
+
+    mask_logs()
+    done = execute(
+        "plan", target=arguments.target, full=arguments.full, quiet=arguments.json
+    )
+    plan = read_plan(done.warehouse)
+    if arguments.json:
+        _print_json(plan)
+        return 0
+    from pipelines import terminal
+
+    terminal.print_plan(done, plan)
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from pipelines.status import read_status, stale_minutes
+    from pipelines.warehouse import Warehouse
+
+    limit = stale_minutes(arguments.stale_after)
+    status = read_status(Warehouse.from_environment(arguments.target), limit)
+    if arguments.json:
+        _print_json(status)
+    else:
+        from pipelines import terminal
+
+        terminal.print_status(status)
+    return 0 if status["fresh"] else 1
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from pipelines import terminal
+    from pipelines.check import check
+    from pipelines.redaction import mask_logs
+
+    mask_logs()
+    answers = []
+    for answer in check(arguments.target):
+        answers.append(answer)
+        if not arguments.json:
+            terminal.print_answer(answer)
+    code = max(answer.exit_code for answer in answers)
+    if arguments.json:
+        _print_json({"ok": code == 0, "answers": [asdict(each) for each in answers]})
+    return code
+
+
+def _portal(arguments: argparse.Namespace) -> int:
+    from sandbox.__main__ import main as serve_portal
+
+    return serve_portal(arguments.rest) or 0
+
+
+def _run_as_json(done: Finished) -> dict[str, Any]:
+    run = done.run
+    return {
+        "run_id": run.run_id,
+        "api_calls": sum(run.calls.values()),
+        "calls": run.calls,
+        "rows_read": run.rows_read,
+        "rows_changed": run.rows_changed,
+        "app_rows_changed": run.app_rows_changed,
+        "held": run.held,
+        "seconds": run.seconds,
+        "policy_gaps": run.policy_gaps,
+    }
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""The `ops` schema as Python writes it: one row per run, and people's approvals.
+
+Each call opens and closes its own connection: dlt and dbt need the DuckDB file to
+themselves in between.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pipelines.errors import ConfigurationError, ConsistencyError, HubsyncError
+from pipelines.redaction import mask
+from pipelines.warehouse import Connection, Warehouse
+
+# `if not exists` on both engines: the first run of a database and every later one
+# execute the same statements.
+_TABLES = (
+    "create schema if not exists ops",
+    """
+    create table if not exists ops.sync_runs (
+        run_id text primary key,
+        command text not null,
+        started_at timestamptz not null,
+        finished_at timestamptz,
+        status text not null,
+        exit_code integer,
+        api_calls bigint,
+        calls json,
+        rows_read json,
+        rows_changed json,
+        app_rows_changed json,
+        changes bigint,
+        held bigint,
+        seconds json,
+        policy_gaps json,
+        error text
+    )
+    """,
+    """
+    create table if not exists ops.approvals (
+        plan_id text not null,
+        decision text not null,
+        decided_by text not null,
+        reason text not null,
+        decided_at timestamptz not null,
+        expires_at timestamptz,
+        used_at timestamptz
+    )
+    """,
+)
+
+
+def create_tables(connection: Connection) -> None:
+    """Create schema `ops` and its tables where they do not exist yet."""
+    for statement in _TABLES:
+        connection.execute(statement)
+
+
+@dataclass
+class Run:
+    """One run of `sync` or `plan`, as `ops.sync_runs` keeps it.
+
+    `calls` counts API calls by kind, `rows_*` rows by table, `seconds` time by step.
+    """
+
+    run_id: str
+    command: str
+    started_at: datetime
+    calls: dict[str, int] = field(default_factory=dict)
+    rows_read: dict[str, int] = field(default_factory=dict)
+    rows_changed: dict[str, int] = field(default_factory=dict)
+    app_rows_changed: dict[str, int] = field(default_factory=dict)
+    changes: int = 0
+    held: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    policy_gaps: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step, also one that fails."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = self.seconds.get(name, 0.0) + time.monotonic() - begin
+            self.seconds[name] = round(spent, 2)
+
+
+@contextmanager
+def recorded(warehouse: Warehouse, command: str) -> Iterator[Run]:
+    """A run that leaves its row behind however it ends. The caller holds the lock.
+
+    Status: running, then done, failed, misconfigured, inconsistent or interrupted.
+    """
+    now = datetime.now(UTC)
+    run = Run(f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", command, now)
+    with warehouse.connect() as connection:
+        create_tables(connection)
+        # We hold the lock, so a run still called running is one that was killed.
+        connection.execute(
+            "update ops.sync_runs set status = 'interrupted', finished_at = ?, "
+            "error = 'The process ended before it could finish.' "
+            "where status = 'running'",
+            (now,),
+        )
+        connection.execute(
+            "insert into ops.sync_runs (run_id, command, started_at, status) "
+            "values (?, ?, ?, 'running')",
+            (run.run_id, command, now),
+        )
+    try:
+        yield run
+    except BaseException as error:
+        status = {
+            ConfigurationError: "misconfigured",
+            ConsistencyError: "inconsistent",
+            KeyboardInterrupt: "interrupted",
+        }.get(type(error), "failed")
+        # What went wrong first is what the reader needs; the next run mends the row.
+        with suppress(Exception):
+            _finish(warehouse, run, status, getattr(error, "exit_code", 1), error)
+        raise
+    _finish(warehouse, run, "done", 0, None)
+
+
+def _finish(
+    warehouse: Warehouse,
+    run: Run,
+    status: str,
+    exit_code: int,
+    error: BaseException | None,
+) -> None:
+    text = None
+    if error is not None:
+        text = mask(str(error) or type(error).__name__)
+        if not isinstance(error, HubsyncError | KeyboardInterrupt):
+            text = f"{type(error).__name__}: {text}"
+    with warehouse.connect() as connection:
+        connection.execute(
+            "update ops.sync_runs set finished_at = ?, status = ?, exit_code = ?, "
+            "api_calls = ?, calls = ?, rows_read = ?, rows_changed = ?, "
+            "app_rows_changed = ?, changes = ?, held = ?, seconds = ?, "
+            "policy_gaps = ?, error = ? where run_id = ?",
+            (
+                datetime.now(UTC),
+                status,
+                exit_code,
+                sum(run.calls.values()),
+                json.dumps(run.calls),
+                json.dumps(run.rows_read),
+                json.dumps(run.rows_changed),
+                json.dumps(run.app_rows_changed),
+                run.changes,
+                run.held,
+                json.dumps(run.seconds),
+                json.dumps(run.policy_gaps),
+                text,
+                run.run_id,
+            ),
+        )
+
+
+def rows(
+    warehouse: Warehouse, sql: str, parameters: tuple[Any, ...] = ()
+) -> list[dict[str, Any]]:
+    """The rows of a query as dictionaries."""
+    with warehouse.connect() as connection:
+        found = connection.execute(sql, parameters)
+        return [dict(zip(connection.columns, row, strict=True)) for row in found]
+
+
+def last_policy_gaps(warehouse: Warehouse) -> list[str]:
+    """What the previous finished run said the portal lacks; empty before the first."""
+    found = rows(
+        warehouse,
+        "select policy_gaps from ops.sync_runs where status = 'done' "
+        "order by started_at desc limit 1",
+    )
+    return [str(gap) for gap in decoded(found[0]["policy_gaps"])] if found else []
+
+
+def decoded(value: Any) -> Any:
+    """A json column as Python values: psycopg2 has parsed it, DuckDB has not."""
+    return json.loads(value) if isinstance(value, str) else (value or [])

@@ -1,0 +1,17 @@
+"""What a sync would change in access, and why, as `ops.access_plan` says it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines import ops
+from pipelines.warehouse import Warehouse
+
+
+def read_plan(warehouse: Warehouse) -> dict[str, Any]:
+    """`{"plan_id": …, "changes": [{customer_id, action, reason_code, held, …}]}`."""
+    changes = ops.rows(
+        warehouse, "select * from ops.access_plan order by action, customer_id"
+    )
+    plan_ids = {change.pop("plan_id") for change in changes}
+    return {"plan_id": next(iter(plan_ids), None), "changes": changes}

@@ -1,0 +1,67 @@
+"""How fresh the app's data is, how the last runs ended, what waits for a person."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from pipelines import ops, sync
+from pipelines.errors import ConfigurationError
+from pipelines.warehouse import Warehouse
+
+_STALE_MINUTES = 60.0
+_SHOWN_RUNS = 5
+
+
+def stale_minutes(option: float | None) -> float:
+    """`--stale-after`, else HUBSYNC_STALE_MINUTES, else an hour."""
+    given = option if option is not None else os.environ.get("HUBSYNC_STALE_MINUTES")
+    try:
+        minutes = float(given or _STALE_MINUTES)
+    except ValueError:
+        minutes = -1.0
+    if not 0 < minutes < float("inf"):
+        raise ConfigurationError(
+            f"HUBSYNC_STALE_MINUTES must be a number of minutes above zero, "
+            f"not {given!r}."
+        )
+    return minutes
+
+
+def read_status(warehouse: Warehouse, limit_minutes: float) -> dict[str, Any]:
+    """Freshness, last runs, findings. Creates nothing, not even a database file.
+
+    `age_minutes` counts from the start of the last sync that published: what changed
+    in HubSpot after that moment is not in `app` yet.
+    """
+    status: dict[str, Any] = {
+        "database": warehouse.describe(),
+        "fresh": False,
+        "age_minutes": None,
+        "stale_after_minutes": limit_minutes,
+        "runs": [],
+        "findings": {},
+    }
+    if warehouse.path is not None and not warehouse.path.exists():
+        return status
+    if not warehouse.relation_exists("ops", "sync_runs"):
+        return status
+    status["runs"] = ops.rows(
+        warehouse,
+        "select run_id, command, started_at, finished_at, status, exit_code, "
+        "api_calls, changes, held, error from ops.sync_runs "
+        f"order by started_at desc limit {_SHOWN_RUNS}",
+    )
+    published = ops.rows(
+        warehouse,
+        "select max(started_at) as at from ops.sync_runs "
+        "where command = 'sync' and status = 'done'",
+    )[0]["at"]
+    if published is not None:
+        age = (datetime.now(UTC) - published).total_seconds() / 60
+        status["age_minutes"] = round(age, 1)
+        status["fresh"] = age <= limit_minutes
+    if warehouse.relation_exists("ops", "findings"):
+        status["findings"] = sync.open_findings(warehouse)
+    return status

@@ -1,0 +1,103 @@
+"""One run, left to right: definitions, policy, load, transform, test, publish, record.
+
+`sync` and `plan` are the same run; a plan stops before publishing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pipelines import ops, policy
+from pipelines.errors import HubsyncError
+from pipelines.load import Load
+from pipelines.ops import Run
+from pipelines.progress import Progress
+from pipelines.settings import Settings
+from pipelines.transform import transform
+from pipelines.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that came to its end, and where it can be read about."""
+
+    run: Run
+    warehouse: Warehouse
+    new_gaps: list[str]
+
+
+def execute(
+    command: Literal["sync", "plan"],
+    *,
+    target: str | None,
+    full: bool = False,
+    quiet: bool = False,
+) -> Finished:
+    """Run once. Raises HubsyncError and its kinds; then nothing was published."""
+    settings = Settings.load()
+    warehouse = Warehouse.from_environment(target)
+    with (
+        warehouse.lock(),
+        ops.recorded(warehouse, command) as run,
+        Progress(quiet=quiet) as progress,
+    ):
+        known_gaps = ops.last_policy_gaps(warehouse)
+        load = Load(warehouse, settings, full=full, progress=progress)
+        with run.step("definitions"):
+            definitions = load.read_definitions()
+            run.policy_gaps = policy.check(definitions)
+        with run.step("load"):
+            report = load.run()
+        run.calls = dict(report.calls)
+        run.rows_read = dict(report.rows_read)
+        run.rows_changed = dict(report.rows_changed)
+        if not report.complete:
+            raise HubsyncError(_incomplete(report.failures))
+        with run.step("transform"):
+            done = transform(
+                warehouse,
+                run_id=run.run_id,
+                now=datetime.now(UTC),
+                publish=command == "sync",
+                progress=progress,
+            )
+        run.app_rows_changed = done.published
+        if command == "sync":
+            run.changes = len(events(warehouse, run.run_id))
+    new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
+    return Finished(run, warehouse, new_gaps)
+
+
+def _incomplete(failures: list[str]) -> str:
+    reasons = "\n".join(f"  {failure}" for failure in failures)
+    return (
+        "HubSpot could not be read completely, so nothing was published; what was "
+        f"read is kept, and the next sync goes on from there.\n{reasons}"
+    )
+
+
+def events(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
+    """Who gained or lost access in a run, with the customer's name."""
+    return ops.rows(
+        warehouse,
+        "select events.customer_id, customers.name, events.from_level, "
+        "events.to_level, events.from_enabled, events.to_enabled, "
+        "events.reason_code, events.evidence "
+        "from app.access_events as events "
+        "left join app.customers as customers "
+        "on customers.customer_id = events.customer_id "
+        "where events.run_id = ? order by events.event_id",
+        (run_id,),
+    )
+
+
+def open_findings(warehouse: Warehouse) -> dict[str, int]:
+    """How many findings wait for a person, by severity."""
+    found = ops.rows(
+        warehouse,
+        "select severity, count(*) as findings from ops.findings "
+        "group by severity order by severity",
+    )
+    return {str(row["severity"]): int(row["findings"]) for row in found}

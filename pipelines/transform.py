@@ -1,0 +1,269 @@
+"""Run the dbt project on a warehouse: transform, test, and (unless planning) publish.
+
+dbt runs inside this process; what it finds wrong becomes a sentence with the rows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
+
+from pipelines.errors import ConsistencyError, HubsyncError
+from pipelines.redaction import mask
+from pipelines.warehouse import Warehouse
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = ROOT / "dbt_project"
+
+Progress = Callable[[str, int, int | None], None]
+
+_SHOWN_ROWS = 5
+_SHOWN_TESTS = 10
+
+
+@dataclass
+class TransformReport:
+    """What dbt did: `published` is rows inserted or updated by `app` table, where the
+    engine reports them."""
+
+    nodes: int = 0
+    published: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def transform(
+    warehouse: Warehouse,
+    *,
+    run_id: str,
+    now: datetime,
+    publish: bool,
+    progress: Progress | None = None,
+) -> TransformReport:
+    """Build and test every layer; with `publish`, merge into `app` as well.
+
+    Raises ConsistencyError naming each failed test and its rows, HubsyncError where a
+    model itself fails.
+    """
+    variables = f'{{"run_id": "{run_id}", "now": "{now.isoformat()}"}}'
+    selection = [] if publish else ["--exclude", "path:models/app"]
+    with _dbt_environment(warehouse):
+        options = _options(warehouse)
+        # Parsed first, without variables: they change in every run, and a change of
+        # variables makes dbt forget its cached parse (seconds per run). They are
+        # rendered when a model is compiled, which happens in the build.
+        parsed = dbtRunner().invoke(["parse", *options])
+        if not isinstance(parsed.result, Manifest):
+            raise _project_error(parsed)
+        runner = dbtRunner(
+            manifest=parsed.result,
+            callbacks=[_NodeProgress(progress)] if progress else [],
+        )
+        outcome = runner.invoke(
+            [
+                "build",
+                *options,
+                *("--vars", variables),
+                # Unit tests prove the code, not the data; `make test` runs them.
+                *("--exclude-resource-type", "unit_test"),
+                *selection,
+            ]
+        )
+    return _judged(warehouse, outcome)
+
+
+@contextmanager
+def _dbt_environment(warehouse: Warehouse) -> Iterator[None]:
+    """dbt changes the working folder and reads the DuckDB path from the environment;
+    both are as before afterwards."""
+    before = {name: os.environ.get(name) for name in ("HUBSYNC_DUCKDB", "NO_COLOR")}
+    folder = os.getcwd()
+    if warehouse.path is not None:
+        os.environ["HUBSYNC_DUCKDB"] = str(warehouse.path.absolute())
+    os.environ["NO_COLOR"] = "1"
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _options(warehouse: Warehouse) -> list[str]:
+    # A folder per engine: with one for both, every change of engine parses anew.
+    target_path = ROOT / "target" / warehouse.target
+    return [
+        *("--project-dir", str(PROJECT)),
+        *("--profiles-dir", str(ROOT)),
+        *("--target", warehouse.target),
+        *("--target-path", str(target_path)),
+        *("--log-path", str(target_path)),
+        *("--log-level", "none"),
+        *("--log-level-file", "none"),
+        "--quiet",
+    ]
+
+
+class _NodeProgress:
+    """dbt's events as progress: one step per layer's kind of work."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __call__(self, event: Any) -> None:
+        if event.info.name == "LogStartLine":
+            self._progress(
+                "transforming and testing", event.data.index, event.data.total
+            )
+
+
+def _judged(warehouse: Warehouse, outcome: dbtRunnerResult) -> TransformReport:
+    results = list(getattr(outcome.result, "results", None) or [])
+    failed = [r for r in results if _kind(r) == "test" and str(r.status) == "fail"]
+    broken = [r for r in results if str(r.status) == "error"]
+    published = {
+        r.node.name: _rows_affected(r)
+        for r in results
+        if _kind(r) == "model" and r.node.schema == "app" and str(r.status) == "success"
+    }
+    if failed:
+        raise ConsistencyError(_failed_tests(warehouse, failed, published))
+    if broken:
+        raise HubsyncError(_broken_nodes(broken, published))
+    if not outcome.success:
+        raise _project_error(outcome)
+    return TransformReport(
+        nodes=len(results),
+        published=published,
+        warnings=[_name(r.node) for r in results if str(r.status) == "warn"],
+    )
+
+
+def _kind(result: Any) -> str:
+    return str(result.node.resource_type)
+
+
+def _rows_affected(result: Any) -> int:
+    rows = (result.adapter_response or {}).get("rows_affected")
+    return max(int(rows or 0), 0)
+
+
+def _name(node: Any) -> str:
+    return str(getattr(node, "alias", None) or node.name)
+
+
+def _nothing_published(published: dict[str, int]) -> str:
+    """Tests of `app` itself run after its merge: then this must not claim otherwise."""
+    if not published:
+        return "Nothing was published; app is as it was before this run."
+    return (
+        f"app.{', app.'.join(sorted(published))} had been published before it was "
+        "found; nothing was removed. Mend the cause and run again."
+    )
+
+
+def _failed_tests(
+    warehouse: Warehouse, failed: list[Any], published: dict[str, int]
+) -> str:
+    lines = [
+        f"{len(failed)} consistency test{'s' if len(failed) > 1 else ''} failed. "
+        + _nothing_published(published)
+    ]
+    for result in failed[:_SHOWN_TESTS]:
+        count = int(result.failures or 0)
+        lines.append("")
+        lines.append(f"{result.node.name}: {_meaning(result.node)}")
+        lines.append(
+            f"  {count} row{'s' if count != 1 else ''} against it, for example:"
+        )
+        lines.extend(f"    {row}" for row in _offending_rows(warehouse, result.node))
+    if len(failed) > _SHOWN_TESTS:
+        lines.append("")
+        lines.extend(f"also: {result.node.name}" for result in failed[_SHOWN_TESTS:])
+    return "\n".join(lines)
+
+
+def _meaning(node: Any) -> str:
+    """What the test promises: its description, its opening comment, or its kind."""
+    if description := str(getattr(node, "description", "") or "").strip():
+        return " ".join(description.split())
+    metadata = getattr(node, "test_metadata", None)
+    if metadata is None:
+        comment = re.match(r"(?:\s*--[^\n]*\n)+", str(node.raw_code))
+        if comment:
+            return " ".join(re.sub(r"(?m)^\s*--", "", comment.group()).split())
+        return "this query must return no row."
+    column = str(
+        getattr(node, "column_name", None) or metadata.kwargs.get("column_name")
+    )
+    table = _tested_model(node)
+    sentences = {
+        "unique": f"every {column} appears once in {table}.",
+        "not_null": f"{column} is never empty in {table}.",
+        "relationships": f"every {column} of {table} exists where it points.",
+        "accepted_values": f"{column} of {table} has only values that are known.",
+    }
+    return sentences.get(str(metadata.name), f"{metadata.name} holds for {table}.")
+
+
+def _tested_model(node: Any) -> str:
+    attached = str(getattr(node, "attached_node", None) or "")
+    return attached.rsplit(".", 1)[-1] or "its table"
+
+
+def _offending_rows(warehouse: Warehouse, node: Any) -> list[str]:
+    """Up to five of the rows a failed test found, by running its own query."""
+    sql = f"select * from ({node.compiled_code}\n) as offending limit {_SHOWN_ROWS}"
+    metadata = getattr(node, "test_metadata", None)
+    if metadata is not None and metadata.name == "not_null":
+        # Its own query returns the empty column alone, which identifies no row.
+        source = re.search(r"(?is)\bfrom\s+(\S+)\s+where\b.*$", str(node.compiled_code))
+        if source:
+            sql = f"select * {source.group().rstrip()} limit {_SHOWN_ROWS}"
+    try:
+        with warehouse.connect() as connection:
+            found = connection.execute(sql)
+            columns = connection.columns
+    except Exception as error:
+        return [f"(the rows could not be read: {mask(str(error)).strip()})"]
+    return [_shown(dict(zip(columns, row, strict=True))) for row in found]
+
+
+def _shown(row: dict[str, Any]) -> str:
+    text = ", ".join(f"{name}={value}" for name, value in row.items())
+    return text if len(text) <= 240 else text[:239] + "…"
+
+
+def _broken_nodes(broken: list[Any], published: dict[str, int]) -> str:
+    lines = [
+        f"{len(broken)} step{'s' if len(broken) > 1 else ''} of the transformation "
+        f"failed. {_nothing_published(published)}"
+    ]
+    for result in broken[:_SHOWN_TESTS]:
+        lines.append("")
+        lines.append(f"{_kind(result)} {result.node.name} ({_path(result.node)}):")
+        message = mask(str(result.message or "")).strip()
+        lines.extend(f"  {line}" for line in message.splitlines()[:12])
+    return "\n".join(lines)
+
+
+def _path(node: Any) -> str:
+    return f"dbt_project/{getattr(node, 'original_file_path', '')}"
+
+
+def _project_error(outcome: dbtRunnerResult) -> HubsyncError:
+    reason = mask(str(outcome.exception or "dbt gave no reason")).strip()
+    return HubsyncError(
+        f"The dbt project could not be run; nothing was published. {reason}"
+    )

@@ -1,0 +1,213 @@
+"""Results in words, for people: a terminal, a pipe or a scheduler's mail."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.ops import decoded
+
+if TYPE_CHECKING:
+    from pipelines.check import Answer
+    from pipelines.sync import Finished
+
+_SHOWN = 20  # customers; beyond that the reader wants a query, not a scroll
+_WIDTH_OF_A_PIPE = 120
+
+
+def _console() -> Console:
+    """Names from HubSpot are text: no markup, no emoji codes, no highlighting."""
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console = Console(
+            markup=False, emoji=False, highlight=False, width=_WIDTH_OF_A_PIPE
+        )
+    return console
+
+
+def print_sync(
+    done: Finished, events: list[dict[str, Any]], findings: dict[str, int]
+) -> None:
+    """What a sync changed, why, and what it cost."""
+    console, run = _console(), done.run
+    console.print()
+    if events:
+        gained = sum(_action(event) == "gained" for event in events)
+        lost = sum(_action(event) == "lost" for event in events)
+        other = len(events) - gained - lost
+        words = [f"{gained} gained access", f"{lost} lost it"]
+        console.print(
+            ", ".join([*words, f"{other} changed level"] if other else words) + ":",
+            style="bold",
+        )
+        _customers(console, [(_action(event), event) for event in events])
+    else:
+        console.print("Nobody gained or lost access.", style="bold")
+    console.print()
+    written = {name: n for name, n in run.app_rows_changed.items() if n}
+    _line(console, "HubSpot records", _counts(run.rows_changed) or "none changed")
+    _line(console, "rows in app", _counts(written) or "none touched")
+    _line(console, "API calls", _total(run.calls))
+    _line(console, "seconds", _counts(run.seconds))
+    if findings:
+        _line(console, "findings", f"{_counts(findings)} (select * from ops.findings)")
+    else:
+        _line(console, "findings", "none")
+    _gaps(console, done)
+    _line(console, "run", f"{run.run_id} into the {done.warehouse.describe()}")
+
+
+def print_plan(done: Finished, plan: dict[str, Any]) -> None:
+    """What a sync would change, with a reason per customer."""
+    console, changes = _console(), plan["changes"]
+    console.print()
+    if not changes:
+        console.print("A sync would change nobody's access.", style="bold")
+    else:
+        held = sum(bool(change.get("held")) for change in changes)
+        summary = Counter(str(change["action"]) for change in changes)
+        console.print(
+            f"A sync would change the access of {len(changes)} customers "
+            f"({_counts(summary)})" + (f"; {held} held" if held else "") + ":",
+            style="bold",
+        )
+        _customers(
+            console,
+            [
+                (f"{c['action']}{' (held)' if c.get('held') else ''}", c)
+                for c in changes
+            ],
+        )
+    console.print()
+    _line(console, "API calls", _total(done.run.calls))
+    _line(console, "seconds", _counts(done.run.seconds))
+    _gaps(console, done)
+    if plan["plan_id"]:
+        _line(console, "plan", str(plan["plan_id"]))
+    console.print("Nothing was published; hubsync sync does that.")
+
+
+def print_status(status: dict[str, Any]) -> None:
+    """Freshness first, then the last runs, then what waits for a person."""
+    console = _console()
+    age, limit = status["age_minutes"], status["stale_after_minutes"]
+    if age is None:
+        sentence = f"STALE: nothing was ever published to the {status['database']}."
+    else:
+        word = "Fresh" if status["fresh"] else "STALE"
+        sentence = (
+            f"{word}: the {status['database']} is as HubSpot was {_minutes(age)} ago "
+            f"(limit {_minutes(limit)})."
+        )
+    console.print(sentence, style="green" if status["fresh"] else "bold red")
+    if status["runs"]:
+        table = _table(
+            "started", "command", "status", "seconds", "calls", "changes", ""
+        )
+        for run in status["runs"]:
+            finished, started = run["finished_at"], run["started_at"]
+            table.add_row(
+                f"{started:%Y-%m-%d %H:%M:%S}",
+                run["command"],
+                run["status"],
+                f"{(finished - started).total_seconds():.1f}" if finished else "",
+                _number(run["api_calls"]),
+                _number(run["changes"]),
+                Text((run["error"] or "").split("\n")[0], overflow="ellipsis"),
+            )
+        console.print(table)
+    _line(console, "findings", _counts(status["findings"]) or "none")
+
+
+def print_answer(answer: Answer) -> None:
+    """One checked thing."""
+    console = _console()
+    mark = (
+        Text("✓ ", style="green") if not answer.exit_code else Text("✗ ", style="red")
+    )
+    console.print(mark, f"{answer.subject}: {answer.text}", sep="", soft_wrap=True)
+
+
+def because(row: dict[str, Any]) -> str:
+    """The reason code and, where the evidence says so, who said what in HubSpot."""
+    evidence = decoded(row.get("evidence"))
+    if isinstance(evidence, list):
+        evidence = evidence[0] if evidence else {}
+    if not isinstance(evidence, dict):
+        return str(row["reason_code"])
+    parts = []
+    if name := evidence.get("property"):
+        new = evidence.get("new", evidence.get("value"))
+        parts.append(f"{name} = {new}")
+    if kind := evidence.get("object", evidence.get("object_type")):
+        parts.append(f"{kind} {evidence.get('id', evidence.get('object_id', ''))}")
+    details = ", ".join(part.strip() for part in parts)
+    return f"{row['reason_code']}{f' ({details})' if details else ''}"
+
+
+def _action(event: dict[str, Any]) -> str:
+    if bool(event["from_enabled"]) == bool(event["to_enabled"]):
+        return "level"
+    return "gained" if event["to_enabled"] else "lost"
+
+
+def _customers(console: Console, rows: list[tuple[str, dict[str, Any]]]) -> None:
+    table = _table("", "customer", "", "why")
+    for action, row in rows[:_SHOWN]:
+        levels = f"{row.get('from_level') or '-'} → {row.get('to_level') or '-'}"
+        name = row.get("name") or row.get("customer_name") or row["customer_id"]
+        table.add_row(action, str(name), levels, because(row))
+    console.print(table)
+    if len(rows) > _SHOWN:
+        reasons = Counter(str(row["reason_code"]) for _, row in rows[_SHOWN:])
+        console.print(f"  and {len(rows) - _SHOWN} more: {_counts(reasons)}")
+
+
+def _gaps(console: Console, done: Finished) -> None:
+    """Policy rows that this portal lacks: said when they change, not every time."""
+    if done.new_gaps:
+        count = len(done.new_gaps)
+        _line(
+            console,
+            "policy",
+            f"{count} row{'s' if count != 1 else ''} name what this portal lacks and "
+            "were skipped (hubsync check lists them)",
+        )
+
+
+def _table(*headings: str) -> Table:
+    table = Table(
+        box=None, padding=(0, 2, 0, 2), collapse_padding=True, header_style="dim"
+    )
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _line(console: Console, name: str, text: str) -> None:
+    console.print(f"{name + ':':<17}{text}", soft_wrap=True)
+
+
+def _counts(counts: dict[str, Any] | Counter[str]) -> str:
+    return ", ".join(f"{name} {value:,}" for name, value in counts.items() if value)
+
+
+def _total(calls: dict[str, int]) -> str:
+    details = _counts(calls)
+    return f"{sum(calls.values()):,}" + (f" ({details})" if details else "")
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _minutes(minutes: float) -> str:
+    if minutes < 120:
+        return f"{minutes:.0f} minutes"
+    return (
+        f"{minutes / 60:.0f} hours" if minutes < 2880 else f"{minutes / 1440:.0f} days"
+    )

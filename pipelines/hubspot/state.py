@@ -1,0 +1,75 @@
+"""How far each object type has been read: `ops.watermarks`, one row per type.
+
+Our own table and not dlt's state: it is written only after a load *and* its
+associations are committed, so a crash can only make us read a window again, and
+merges make that harmless. dlt's state would have moved with a load that failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
+from typing import Literal
+
+from pipelines.warehouse import Warehouse
+
+_DDL = """
+create table if not exists ops.watermarks (
+    object_type text primary key,
+    phase text not null,
+    cursor_id text,
+    started_at timestamptz,
+    complete_until timestamptz,
+    newest_ms bigint,
+    newest_ties bigint,
+    archived_at timestamptz,
+    archived_count bigint
+)
+"""
+
+
+@dataclass
+class Watermark:
+    """Reading position of one object type. Times are HubSpot's clock.
+
+    `phase` list: the first load, `cursor_id` its next page. `phase` search:
+    `complete_until` is the start of the last complete sweep; `cursor_id` the last id
+    of an interrupted one, which began at `started_at`. `newest_ms` is the newest
+    modified date seen and `newest_ties` how many records carry it.
+    """
+
+    object_type: str
+    phase: Literal["list", "search"] = "list"
+    cursor_id: str | None = None
+    started_at: datetime | None = None
+    complete_until: datetime | None = None
+    newest_ms: int | None = None
+    newest_ties: int = 0
+    archived_at: datetime | None = None
+    archived_count: int = 0
+
+
+def ensure_state(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("create schema if not exists ops")
+        connection.execute(_DDL)
+
+
+def read_state(warehouse: Warehouse) -> dict[str, Watermark]:
+    names = ", ".join(each.name for each in fields(Watermark))
+    with warehouse.connect() as connection:
+        rows = connection.execute(f"select {names} from ops.watermarks")
+    return {row[0]: Watermark(*row) for row in rows}
+
+
+def write_state(warehouse: Warehouse, watermarks: list[Watermark]) -> None:
+    names = [each.name for each in fields(Watermark)]
+    marks = ", ".join("?" for _ in names)
+    updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
+    with warehouse.connect() as connection:
+        for watermark in watermarks:
+            connection.execute(
+                f"insert into ops.watermarks ({', '.join(names)}) values ({marks}) "
+                f"on conflict (object_type) do update set {updates}",
+                astuple(watermark),
+            )

@@ -10,7 +10,7 @@ import fcntl
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -115,10 +115,9 @@ class Warehouse:
             yield Connection(raw, placeholder="?" if self.target == "duckdb" else "%s")
             raw.commit()
         except BaseException:
-            try:
+            # Where the connection is gone, the transaction went with it.
+            with suppress(duckdb.Error, psycopg2.Error):
                 raw.rollback()
-            except (duckdb.Error, psycopg2.Error):
-                pass  # the connection is gone, and with it the transaction
             raise
         finally:
             raw.close()

@@ -143,7 +143,7 @@ class Associations:
         return stored
 
     def _read(self, todo: Mapping[Pair, set[str]]) -> dict[Pair, dict[str, set[Link]]]:
-        """Every id of every pair with its links; an id without links has an empty set."""
+        """Every id of every pair with its links, an empty set where it has none."""
         chunks = [
             (pair, ids[start : start + INPUTS])
             for pair, ids in ((p, sorted(i, key=int)) for p, i in todo.items())

@@ -1,0 +1,80 @@
+"""Raw is exactly what HubSpot sent: every character, null and "" apart."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.hubspot.client import _decode
+from pipelines.hubspot.columns import assign_columns
+from pipelines.hubspot.records import parse_time, to_arrow
+
+values = st.one_of(st.none(), st.text(max_size=30))
+
+
+def record(record_id: str, **properties: Any) -> dict[str, Any]:
+    return {
+        "id": record_id,
+        "properties": properties,
+        "createdAt": "2024-01-02T03:04:05.678Z",
+        "updatedAt": "2024-01-02T03:04:05Z",
+    }
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abcdef"), values), max_size=8))
+def test_values_arrive_to_the_character(properties: list[dict[str, Any]]) -> None:
+    columns = assign_columns("abcdef")
+    records = [record(str(i), **each) for i, each in enumerate(properties)]
+    rows = to_arrow(records, columns, "live").to_pylist()
+    for row, given_properties in zip(rows, properties, strict=True):
+        assert {n: row[n] for n in "abcdef"} == {
+            n: given_properties.get(n) for n in "abcdef"
+        }
+
+
+def test_every_batch_has_one_schema_whatever_its_values() -> None:
+    columns = assign_columns(["a", "b"])
+    empty = to_arrow([], columns, "live").schema
+    assert to_arrow([record("1", a=None)], columns, "live").schema == empty
+    assert to_arrow([record("1", a="x", zz="y")], columns, "archived").schema == empty
+
+
+def test_a_bare_number_from_hubspot_is_kept_as_its_text() -> None:
+    columns = assign_columns(["a"])
+    row = to_arrow([record("1", a=12.5)], columns, "live").to_pylist()[0]
+    assert row["a"] == "12.5"
+
+
+def test_properties_without_a_column_are_kept_in_overflow() -> None:
+    columns = assign_columns(["a", "b"], {"a": "a", "b": None})
+    row = to_arrow([record("1", a="x", b="é")], columns, "live").to_pylist()[0]
+    assert row["a"] == "x"
+    assert orjson.loads(row["_overflow"]) == {"b": "é"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-01-02T03:04:05.678Z", datetime(2024, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)),
+        ("1704164645678", datetime(2024, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)),
+        ("", None),
+        ("soon", None),
+        ("99999999999999999999", None),
+    ],
+)
+def test_times_come_as_iso_or_as_milliseconds(
+    text: str, expected: datetime | None
+) -> None:
+    assert parse_time(text) == expected
+
+
+def test_text_no_database_can_hold_becomes_the_replacement_character() -> None:
+    answer = _decode(b'{"a": "x\\u0000y", "b": "\\ud83d\\ude00 \\ud800!"}')
+    assert answer == {"a": "x\ufffdy", "b": "😀 \ufffd!"}
+
+
+def test_truncated_json_is_not_an_answer() -> None:
+    assert _decode(b'{"results": [{"id": "1"') is None

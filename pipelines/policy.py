@@ -3,6 +3,7 @@
 Policy is seeds in `dbt_project/seeds`: CSV rows that name HubSpot's object types,
 pipelines, stages, properties and options. Each row says in `if_missing` what to do
 when the portal lacks what it names: `error` stops the run, `ignore` skips the row.
+`_seeds.yml` beside them says which columns and words a file may have.
 """
 
 from __future__ import annotations
@@ -10,18 +11,27 @@ from __future__ import annotations
 import csv
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from pipelines.errors import ConfigurationError
 from pipelines.hubspot.definitions import Definitions
 
 SEEDS = Path(__file__).resolve().parents[1] / "dbt_project" / "seeds"
 
-# A seed with one of these columns is about the portal.
-_NAMES = ("object_type", "pipeline", "stage", "property")
-_IF_MISSING = ("error", "ignore")
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What `_seeds.yml` declares of one file."""
+
+    columns: tuple[str, ...] = ()
+    required: frozenset[str] = frozenset()
+    words: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,11 +57,9 @@ def check(definitions: Definitions, seeds: Path = SEEDS) -> list[str]:
     refused: list[str] = []
     skipped: list[str] = []
     for row in rows(seeds):
-        if problem := _problem(row, definitions):
-            if row.values["if_missing"] == "error":
-                refused.append(f"{row.where}: {problem}")
-            else:
-                skipped.append(f"{row.where}: {problem}")
+        if problem := _problem(row.values, definitions):
+            strict = row.values["if_missing"] == "error"
+            (refused if strict else skipped).append(f"{row.where}: {problem}")
     if refused:
         raise ConfigurationError(
             "The policy names what this HubSpot portal does not have. Correct the row, "
@@ -63,45 +71,64 @@ def check(definitions: Definitions, seeds: Path = SEEDS) -> list[str]:
 
 def rows(seeds: Path = SEEDS) -> Iterator[Row]:
     """Every policy row about the portal. Raises ConfigurationError for a bad file."""
+    declared = _declared(seeds)
     for path in sorted(seeds.glob("*.csv")):
-        file = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
-        yield from _read(path, file)
+        seed = declared.get(path.stem, Seed())
+        for row in _read(path, f"dbt_project/seeds/{path.name}", seed):
+            if "if_missing" in row.values:
+                yield row
 
 
-def _read(path: Path, file: str) -> Iterator[Row]:
+def _declared(seeds: Path) -> dict[str, Seed]:
+    document = yaml.safe_load((seeds / "_seeds.yml").read_text(encoding="utf-8"))
+    declared = {}
+    for each in document["seeds"]:
+        required, words = set(), {}
+        for column in each.get("columns", []):
+            for test in column.get("data_tests", []):
+                if test == "not_null":
+                    required.add(column["name"])
+                elif isinstance(test, dict) and "accepted_values" in test:
+                    words[column["name"]] = test["accepted_values"]["arguments"][
+                        "values"
+                    ]
+        columns = tuple(column["name"] for column in each.get("columns", []))
+        declared[each["name"]] = Seed(columns, frozenset(required), words)
+    return declared
+
+
+def _read(path: Path, file: str, seed: Seed) -> Iterator[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader(handle, strict=True)
-            columns = reader.fieldnames
-            if not columns:
-                raise _bad(file, 1, "it has no header line")
-            if not any(name in columns for name in _NAMES):
-                return
-            if "if_missing" not in columns:
-                raise _bad(file, 1, "the column if_missing is missing")
+            columns = reader.fieldnames or []
+            if missing := [name for name in seed.columns if name not in columns]:
+                raise _bad(file, 1, f"the column {', '.join(missing)} is missing")
             for record in reader:
-                line = reader.line_num
-                if None in record or None in record.values():
-                    raise _bad(
-                        file,
-                        line,
-                        f"the line has not {len(columns)} values, one for each of "
-                        f"{', '.join(columns)}",
-                    )
-                values = {key: (value or "").strip() for key, value in record.items()}
-                if values["if_missing"] not in _IF_MISSING:
-                    raise _bad(
-                        file,
-                        line,
-                        f"if_missing is {values['if_missing']!r}; "
-                        "it must be error or ignore",
-                    )
-                yield Row(file, line, values)
+                yield Row(file, reader.line_num, _values(record, file, reader, seed))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(
             f"The policy file {file} cannot be read: {error}. "
             "Nothing was loaded or published."
         ) from None
+
+
+def _values(
+    record: dict[Any, Any], file: str, reader: Any, seed: Seed
+) -> dict[str, str]:
+    line = reader.line_num
+    if None in record or None in record.values():
+        names = ", ".join(reader.fieldnames)
+        raise _bad(file, line, f"it must have one value for each of {names}")
+    values = {str(key): str(value).strip() for key, value in record.items()}
+    for name in sorted(seed.required):
+        if not values[name]:
+            raise _bad(file, line, f"{name} is empty")
+    for name, words in seed.words.items():
+        if values[name] not in words:
+            known = ", ".join(words)
+            raise _bad(file, line, f"{name} is {values[name]!r}; it can be {known}")
+    return values
 
 
 def _bad(file: str, line: int, what: str) -> ConfigurationError:
@@ -111,58 +138,57 @@ def _bad(file: str, line: int, what: str) -> ConfigurationError:
     )
 
 
-def _problem(row: Row, definitions: Definitions) -> str | None:
+def _problem(values: dict[str, str], definitions: Definitions) -> str | None:
     """What the portal lacks of the things this row names, or None."""
-    values = row.values
-    object_type = values.get("object_type") or "deals"
-    if object_type not in definitions.object_types:
-        known = {name: each.label_plural for name, each in _types(definitions)}
-        return _missing("object type", object_type, "", known)
-    if name := values.get("pipeline"):
-        pipelines = definitions.pipelines.get(object_type, [])
-        pipeline = _by_id(pipelines, "id", name)
-        if pipeline is None:
-            known = _labels(pipelines, "id")
-            return _missing("pipeline", name, f" of {object_type}", known)
-        stages = pipeline.get("stages") or []
-        stage = values.get("stage")
-        if stage and _by_id(stages, "id", stage) is None:
-            label = f" in pipeline {name!r} of {object_type}"
-            return _missing("stage", stage, label, _labels(stages, "id"))
-    if name := values.get("property"):
-        properties = definitions.properties.get(object_type, [])
-        prop = _by_id(properties, "name", name)
-        if prop is None:
-            known = _labels(properties, "name")
-            return _missing("property", name, f" of {object_type}", known)
-        options = prop.get("options") or []
-        value = values.get("value")
-        if value and options and _by_id(options, "value", value) is None:
-            label = f" of property {name!r} of {object_type}"
-            return _missing("option", value, label, _labels(options, "value"))
+    kind = values.get("object_type", "")
+    if kind and kind not in definitions.properties:
+        types = {name: t.label_plural for name, t in definitions.object_types.items()}
+        return _missing("object type", kind, "", types)
+    pipelines = definitions.pipelines.get(kind, [])
+    if wanted := values.get("pipeline"):
+        pipelines = [p for p in pipelines if _is_called(p, wanted)]
+        if not pipelines:
+            known = _names(definitions.pipelines.get(kind, []), "id")
+            return _missing("pipeline", wanted, f" of {kind}", known)
+    if wanted := values.get("stage"):
+        stages = [s for p in pipelines for s in p.get("stages") or []]
+        if not any(_is_called(stage, wanted) for stage in stages):
+            where = values.get("pipeline")
+            where = f" in pipeline {where!r} of {kind}" if where else f" of {kind}"
+            return _missing("stage", wanted, where, _names(stages, "id"))
+    properties = definitions.properties.get(kind, [])
+    for column in ("property", "date_property"):
+        wanted = values.get(column)
+        if wanted and not any(p.get("name") == wanted for p in properties):
+            return _missing(
+                "property", wanted, f" of {kind}", _names(properties, "name")
+            )
+    if (name := values.get("property")) and (wanted := values.get("value")):
+        options = next(p.get("options") for p in properties if p.get("name") == name)
+        known = _names(options or [], "value")
+        if known and wanted.casefold() not in map(str.casefold, known):
+            return _missing("option", wanted, f" in {name!r} of {kind}", known)
     return None
 
 
-def _types(definitions: Definitions) -> list[tuple[str, Any]]:
-    return list(definitions.object_types.items())
+def _is_called(item: Json, wanted: str) -> bool:
+    """By id, or by label in any case: as the models read these rows."""
+    label = str(item.get("label") or "")
+    return str(item.get("id")) == wanted or label.casefold() == wanted.casefold()
 
 
-def _by_id(items: list[dict[str, Any]], key: str, wanted: str) -> dict[str, Any] | None:
-    return next((item for item in items if str(item.get(key)) == wanted), None)
-
-
-def _labels(items: list[dict[str, Any]], key: str) -> dict[str, str]:
+def _names(items: list[Json], key: str) -> dict[str, str]:
     return {str(item.get(key)): str(item.get("label") or "") for item in items}
 
 
 def _missing(kind: str, wanted: str, where: str, known: dict[str, str]) -> str:
     """One sentence with the nearest real name, by id or by label."""
     sentence = f"this portal has no {kind} {wanted!r}{where}"
-    names = {name.lower(): name for name in known}
-    names |= {label.lower(): name for name, label in known.items() if label}
-    for cutoff in (0.6, 0.3, 0.0):
-        if near := difflib.get_close_matches(wanted.lower(), names, 1, cutoff):
-            name = names[near[0]]
-            label = f" ({known[name]!r})" if known[name] not in ("", name) else ""
-            return f"{sentence}; the nearest is {name!r}{label}"
-    return f"{sentence}; it has none at all"
+    spellings = {label.casefold(): name for name, label in known.items() if label}
+    spellings |= {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(wanted.casefold(), spellings, 1, cutoff=0)
+    if not near:
+        return f"{sentence}; it has none at all"
+    name = spellings[near[0]]
+    label = f" ({known[name]!r})" if known[name] not in ("", name) else ""
+    return f"{sentence}; the nearest is {name!r}{label}"

@@ -3,50 +3,64 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.progress import Progress as Bar
+from rich.progress import Progress as Bars
 
 _RATE_AFTER = 0.5  # seconds; before that a rate is noise
 
 
-class Progress:
-    """Called as `progress(step, done, total)`; a new step ends the one before it.
+@dataclass
+class _Step:
+    begin: float
+    end: float
+    done: int = 0
+    task: TaskID | None = None
 
-    Silent with `quiet`, which `--json` uses: its stdout is JSON alone.
+    def rate(self) -> str:
+        spent = self.end - self.begin
+        if spent < _RATE_AFTER or not self.done:
+            return ""
+        return f"{self.done / spent:,.0f}/s"
+
+
+class Progress:
+    """Called as `progress(step, done, total)`, also from several threads at once.
+
+    Steps may overlap: object types are read side by side. `finish` leaves one line
+    behind for each. Silent with `quiet`, which `--json` uses.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
-        self._step: str | None = None
-        self._done = 0
-        self._begin = 0.0
+        self._bars: Bars | None = None
+        self._steps: dict[str, _Step] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Progress:
         if not self._quiet and sys.stdout.isatty():
-            self._bar = Bar(
+            self._bars = Bars(
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description:<24}"),
                 BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
+                TextColumn("{task.completed:>9,}"),
+                TextColumn("{task.fields[rate]:>9}"),
                 TimeElapsedColumn(),
                 console=Console(),
                 transient=True,
             )
-            self._bar.start()
+            self._bars.start()
         return self
 
     def __exit__(
@@ -56,38 +70,37 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            self._end()
-        if self._bar is not None:
-            self._bar.stop()
+            self.finish()
+        if self._bars is not None:
+            self._bars.stop()
 
-    def __call__(self, step: str, done: int, total: int | None = None) -> None:
+    def __call__(self, name: str, done: int, total: int | None = None) -> None:
         if self._quiet:
             return
-        if step != self._step:
-            self._end()
-            self._step, self._begin = step, time.monotonic()
-            if self._bar is not None:
-                self._task = self._bar.add_task(step, total=total, rate="")
-        self._done = done
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, rate=self._rate())
+        now = time.monotonic()
+        with self._lock:
+            step = self._steps.setdefault(name, _Step(now, now))
+            step.done, step.end = done, now
+            if self._bars is not None:
+                if step.task is None:
+                    step.task = self._bars.add_task(name, total=total, rate="")
+                self._bars.update(
+                    step.task, completed=done, total=total, rate=step.rate()
+                )
 
-    def _rate(self) -> str:
-        spent = time.monotonic() - self._begin
-        if spent < _RATE_AFTER or not self._done:
-            return ""
-        return f"{self._done / spent:,.0f}/s"
-
-    def _end(self) -> None:
-        """Leave one line behind for the step that ended."""
-        if self._step is None:
-            return
-        seconds = time.monotonic() - self._begin
-        count = f"{self._done:,}" if self._done else ""
-        line = f"  {self._step:<32} {count:>10}  {seconds:6.1f} s"
-        if self._bar is not None and self._task is not None:
-            self._bar.remove_task(self._task)
-            self._bar.console.print(line, highlight=False, markup=False)
-        else:
-            print(line, flush=True)
-        self._step, self._task, self._done = None, None, 0
+    def finish(self) -> None:
+        """End every step so far."""
+        now = time.monotonic()
+        with self._lock:
+            for name, step in self._steps.items():
+                if len(self._steps) == 1:
+                    step.end = now  # alone, it lasted until now
+                count = f"{step.done:,}" if step.done else ""
+                seconds = step.end - step.begin
+                line = f"  {name:<24} {count:>9} {step.rate():>9} {seconds:6.1f} s"
+                if self._bars is not None and step.task is not None:
+                    self._bars.remove_task(step.task)
+                    self._bars.console.print(line, highlight=False, markup=False)
+                else:
+                    print(line, flush=True)
+            self._steps.clear()

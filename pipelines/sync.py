@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pipelines import ops, policy
-from pipelines.errors import HubsyncError
+from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
 from pipelines.ops import Run
 from pipelines.progress import Progress
@@ -45,16 +45,19 @@ def execute(
     ):
         known_gaps = ops.last_policy_gaps(warehouse)
         load = Load(warehouse, settings, full=full, progress=progress)
-        with run.step("definitions"):
+        try:
             definitions = load.read_definitions()
+            progress.finish()
             run.policy_gaps = policy.check(definitions)
-        with run.step("load"):
             report = load.run()
-        run.calls = dict(report.calls)
+            progress.finish()
+        finally:  # what a failed load cost is worth knowing too
+            run.calls = dict(load.client.calls)
+            run.seconds |= {k: round(v, 2) for k, v in load.report.seconds.items()}
         run.rows_read = dict(report.rows_read)
-        run.rows_changed = dict(report.rows_changed)
+        run.rows_changed = {k: n for k, n in report.rows_changed.items() if n}
         if not report.complete:
-            raise HubsyncError(_incomplete(report.failures))
+            raise PortalUnavailable(_incomplete(report.failures))
         with run.step("transform"):
             done = transform(
                 warehouse,
@@ -63,6 +66,7 @@ def execute(
                 publish=command == "sync",
                 progress=progress,
             )
+            progress.finish()
         run.app_rows_changed = done.published
         if command == "sync":
             run.changes = len(events(warehouse, run.run_id))

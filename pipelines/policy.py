@@ -42,45 +42,42 @@ class Row:
     line: int
     values: dict[str, str]
 
-    @property
-    def where(self) -> str:
-        """File and line, for messages."""
-        return f"{self.file} line {self.line}"
 
-
-def check(definitions: Definitions, seeds: Path = SEEDS) -> list[str]:
+def check(definitions: Definitions) -> list[str]:
     """Sentences about `ignore` rows that this portal lacks.
 
     Raises ConfigurationError listing every `error` row the portal lacks, each with the
     nearest real name, or the first file that cannot be read as policy.
     """
     refused: list[str] = []
-    skipped: list[str] = []
-    for row in rows(seeds):
-        if problem := _problem(row.values, definitions):
-            strict = row.values["if_missing"] == "error"
-            (refused if strict else skipped).append(f"{row.where}: {problem}")
+    skipped: dict[str, None] = {}  # one sentence for all rows with the same gap
+    for row in rows():
+        problem = _problem(row.values, definitions)
+        if problem and row.values["if_missing"] == "error":
+            refused.append(f"{row.file} line {row.line}: {problem}")
+        elif problem:
+            skipped[f"{row.file}: {problem.partition(';')[0]}"] = None
     if refused:
         raise ConfigurationError(
             "The policy names what this HubSpot portal does not have. Correct the row, "
             "or set its if_missing to ignore. Nothing was loaded or published.\n"
             + "\n".join(f"  {problem}" for problem in refused)
         )
-    return skipped
+    return list(skipped)
 
 
-def rows(seeds: Path = SEEDS) -> Iterator[Row]:
+def rows() -> Iterator[Row]:
     """Every policy row about the portal. Raises ConfigurationError for a bad file."""
-    declared = _declared(seeds)
-    for path in sorted(seeds.glob("*.csv")):
+    declared = _declared()
+    for path in sorted(SEEDS.glob("*.csv")):
         seed = declared.get(path.stem, Seed())
         for row in _read(path, f"dbt_project/seeds/{path.name}", seed):
             if "if_missing" in row.values:
                 yield row
 
 
-def _declared(seeds: Path) -> dict[str, Seed]:
-    document = yaml.safe_load((seeds / "_seeds.yml").read_text(encoding="utf-8"))
+def _declared() -> dict[str, Seed]:
+    document = yaml.safe_load((SEEDS / "_seeds.yml").read_text(encoding="utf-8"))
     declared = {}
     for each in document["seeds"]:
         required, words = set(), {}

@@ -1,0 +1,85 @@
+"""`hubsync status` and `hubsync check`: what the one who runs it looks at first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.warehouse import Warehouse
+from sandbox import Portal
+from tests.run.conftest import Hubsync
+
+
+def test_status_before_the_first_sync_is_stale_and_makes_no_file(
+    duckdb_file: Path, hubsync: Hubsync
+) -> None:
+    outcome = hubsync("status")
+    assert outcome.code == 1
+    assert "STALE: nothing was ever published" in outcome.out
+    assert not duckdb_file.exists()
+
+
+def test_status_after_a_sync_is_fresh_until_the_limit(
+    warehouse: Warehouse, server: object, hubsync: Hubsync
+) -> None:
+    assert hubsync("sync").code == 0
+    fresh = hubsync("status")
+    assert fresh.code == 0
+    assert fresh.out.startswith("Fresh")
+    stale = hubsync("status", "--stale-after", "0.000001", "--json")
+    assert stale.code == 1
+    status = json.loads(stale.out)
+    assert status["fresh"] is False
+    assert status["runs"][0]["status"] == "done"
+    assert status["runs"][0]["api_calls"] > 0
+
+
+def test_a_wrong_limit_is_a_sentence(
+    duckdb_file: Path, hubsync: Hubsync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBSYNC_STALE_MINUTES", "soon")
+    outcome = hubsync("status")
+    assert outcome.code == 2
+    assert "'soon'" in outcome.err
+
+
+def test_check_answers_for_token_portal_scopes_policy_and_database(
+    warehouse: Warehouse, portal: Portal, server: object, hubsync: Hubsync
+) -> None:
+    outcome = hubsync("check")
+    assert outcome.code == 0, outcome.out
+    for subject in ("token", "portal", "scopes", "object types", "policy", "database"):
+        assert f"✓ {subject}: " in outcome.out
+    assert str(portal.portal_id) in outcome.out
+
+
+def test_check_names_every_missing_scope(
+    duckdb_file: Path,
+    portal: Portal,
+    server: object,
+    hubsync: Hubsync,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", "wrong-token")
+    outcome = hubsync("check", "--json")
+    assert outcome.code == 2
+    answers = {each["subject"]: each for each in json.loads(outcome.out)["answers"]}
+    assert answers["portal"]["exit_code"] == 2
+    assert answers["database"]["exit_code"] == 0
+
+
+def test_check_says_that_a_database_cannot_be_reached(
+    duckdb_file: Path,
+    server: object,
+    hubsync: Hubsync,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("PGHOST", str(tmp_path))
+    monkeypatch.setenv("PGUSER", "nobody")
+    monkeypatch.setenv("PGDATABASE", "nothing")
+    outcome = hubsync("check", "--target", "postgres")
+    assert outcome.code == 1
+    assert "✗ database: Cannot open" in outcome.out

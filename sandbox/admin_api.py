@@ -22,8 +22,39 @@ from sandbox.api import Answer, Request, route
 from sandbox.errors import invalid, not_found
 from sandbox.faults import TRANSIENT, Faults
 
-METHODS = ["create", "update", "touch", "archive", "restore", "merge", "privacy_delete", "purge", "associate", "dissociate", "add_property", "update_property", "remove_property", "update_pipeline", "remove_pipeline", "add_owner", "archive_owner", "add_label", "record", "live_ids", "archived_ids"]
-SETTINGS = ["index_lag", "merge_creates_new_id", "merged_ids_readable", "associations_bump", "restore_bumps", "association_page", "inline_page", "latency_seconds"]
+METHODS = [
+    "create",
+    "update",
+    "touch",
+    "archive",
+    "restore",
+    "merge",
+    "privacy_delete",
+    "purge",
+    "associate",
+    "dissociate",
+    "add_property",
+    "update_property",
+    "remove_property",
+    "update_pipeline",
+    "remove_pipeline",
+    "add_owner",
+    "archive_owner",
+    "add_label",
+    "record",
+    "live_ids",
+    "archived_ids",
+]
+SETTINGS = [
+    "index_lag",
+    "merge_creates_new_id",
+    "merged_ids_readable",
+    "associations_bump",
+    "restore_bumps",
+    "association_page",
+    "inline_page",
+    "latency_seconds",
+]
 
 
 @route("GET", "_sandbox/clock")

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sandbox import pipelines, properties
 from sandbox.access import Token
-from sandbox.associations import USER, Associations, TypeKey
+from sandbox.associations import Associations, TypeKey
 from sandbox.clock import DAY_MS, Clock, iso, milliseconds
 from sandbox.faults import Faults
 from sandbox.limits import Limits
@@ -357,6 +357,17 @@ class Portal:
             record = self._insert(kind, number, given, created, created)
             table.index(record, now, self.index_lag)
             return str(number)
+
+    def insert(
+        self, object_type: str, values: Values, created: int, updated: int
+    ) -> int:
+        """A record with a past (epoch ms), already indexed; returns its id."""
+        kind = self.kinds[object_type]
+        table = self.tables[object_type]
+        record = self._insert(kind, self._take_id(table), values, created, updated)
+        record.indexed, record.indexed_updated = record.properties, updated
+        table.version += 1
+        return record.id
 
     def _take_id(self, table: Table) -> int:
         number = table.next_id
@@ -705,6 +716,3 @@ class Portal:
                 if stage["id"] == stage_id:
                     return dict(stage)
         return None
-
-
-__all__ = ["USER", "Portal"]

@@ -13,5 +13,7 @@ def read_plan(warehouse: Warehouse) -> dict[str, Any]:
     changes = ops.rows(
         warehouse, "select * from ops.access_plan order by action, customer_id"
     )
+    for change in changes:
+        change["evidence"] = ops.decoded(change["evidence"]) or None
     plan_ids = {change.pop("plan_id") for change in changes}
     return {"plan_id": next(iter(plan_ids), None), "changes": changes}

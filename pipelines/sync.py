@@ -58,20 +58,35 @@ def execute(
         run.rows_changed = {k: n for k, n in report.rows_changed.items() if n}
         if not report.complete:
             raise PortalUnavailable(_incomplete(report.failures))
+        now = datetime.now(UTC)
         with run.step("transform"):
-            done = transform(
+            transform(
                 warehouse,
                 run_id=run.run_id,
-                now=datetime.now(UTC),
+                now=now,
                 publish=command == "sync",
                 progress=progress,
             )
             progress.finish()
-        run.app_rows_changed = done.published
         if command == "sync":
+            run.app_rows_changed = _written(warehouse, run.run_id, now)
             run.changes = len(events(warehouse, run.run_id))
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
     return Finished(run, warehouse, new_gaps)
+
+
+def _written(warehouse: Warehouse, run_id: str, now: datetime) -> dict[str, int]:
+    """Rows of `app` that this run inserted or updated, by table.
+
+    Asked of the rows themselves: DuckDB's merge does not report how many it wrote.
+    """
+    written = {}
+    for table in ("customers", "contacts", "subscriptions"):
+        sql = f"select count(*) as rows_written from app.{table} where synced_at = ?"
+        written[table] = ops.rows(warehouse, sql, (now,))[0]["rows_written"]
+    sql = "select count(*) as rows_written from app.access where run_id = ?"
+    written["access"] = ops.rows(warehouse, sql, (run_id,))[0]["rows_written"]
+    return {table: rows for table, rows in written.items() if rows}
 
 
 def _incomplete(failures: list[str]) -> str:
@@ -84,7 +99,7 @@ def _incomplete(failures: list[str]) -> str:
 
 def events(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
     """Who gained or lost access in a run, with the customer's name."""
-    return ops.rows(
+    found = ops.rows(
         warehouse,
         "select events.customer_id, customers.name, events.from_level, "
         "events.to_level, events.from_enabled, events.to_enabled, "
@@ -95,6 +110,9 @@ def events(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
         "where events.run_id = ? order by events.event_id",
         (run_id,),
     )
+    for event in found:
+        event["evidence"] = ops.decoded(event["evidence"]) or None
+    return found
 
 
 def open_findings(warehouse: Warehouse) -> dict[str, int]:

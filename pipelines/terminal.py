@@ -9,14 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.ops import decoded
-
 if TYPE_CHECKING:
     from pipelines.check import Answer
     from pipelines.sync import Finished
 
 _SHOWN = 20  # customers; beyond that the reader wants a query, not a scroll
 _WIDTH_OF_A_PIPE = 120
+
+# Of a plan's actions, those that people ask about first.
+_ORDER = {"revoke": 0, "grant": 1, "change": 2, "create": 3, "update": 4}
 
 
 def _console() -> Console:
@@ -35,22 +36,16 @@ def print_sync(
     """What a sync changed, why, and what it cost."""
     console, run = _console(), done.run
     console.print()
-    if events:
-        gained = sum(_action(event) == "gained" for event in events)
-        lost = sum(_action(event) == "lost" for event in events)
-        other = len(events) - gained - lost
-        words = [f"{gained} gained access", f"{lost} lost it"]
-        console.print(
-            ", ".join([*words, f"{other} changed level"] if other else words) + ":",
-            style="bold",
-        )
-        _customers(console, [(_action(event), event) for event in events])
+    moved = [(_action(event), event) for event in events]
+    counts = Counter(action for action, _ in moved)
+    if moved:
+        console.print(f"Access: {_counts(counts)}.", style="bold")
+        _customers(console, [each for each in moved if each[0] != "no access"])
     else:
         console.print("Nobody gained or lost access.", style="bold")
     console.print()
-    written = {name: n for name, n in run.app_rows_changed.items() if n}
     _line(console, "HubSpot records", _counts(run.rows_changed) or "none changed")
-    _line(console, "rows in app", _counts(written) or "none touched")
+    _line(console, "rows in app", _counts(run.app_rows_changed) or "none touched")
     _line(console, "API calls", _total(run.calls))
     _line(console, "seconds", _counts(run.seconds))
     if findings:
@@ -65,23 +60,23 @@ def print_plan(done: Finished, plan: dict[str, Any]) -> None:
     """What a sync would change, with a reason per customer."""
     console, changes = _console(), plan["changes"]
     console.print()
-    if not changes:
-        console.print("A sync would change nobody's access.", style="bold")
-    else:
-        held = sum(bool(change.get("held")) for change in changes)
-        summary = Counter(str(change["action"]) for change in changes)
+    held = sum(bool(change.get("held")) for change in changes)
+    if changes:
+        counts = Counter(str(change["action"]) for change in changes)
         console.print(
-            f"A sync would change the access of {len(changes)} customers "
-            f"({_counts(summary)})" + (f"; {held} held" if held else "") + ":",
+            f"A sync would change {len(changes)} customers: {_counts(counts)}"
+            + (f"; {held} held." if held else "."),
             style="bold",
         )
         _customers(
             console,
             [
-                (f"{c['action']}{' (held)' if c.get('held') else ''}", c)
-                for c in changes
+                (f"{each['action']}{' (held)' if each.get('held') else ''}", each)
+                for each in sorted(changes, key=lambda each: _ORDER[each["action"]])
             ],
         )
+    else:
+        console.print("A sync would change no customer.", style="bold")
     console.print()
     _line(console, "API calls", _total(done.run.calls))
     _line(console, "seconds", _counts(done.run.seconds))
@@ -133,26 +128,23 @@ def print_answer(answer: Answer) -> None:
 
 
 def because(row: dict[str, Any]) -> str:
-    """The reason code and, where the evidence says so, who said what in HubSpot."""
-    evidence = decoded(row.get("evidence"))
-    if isinstance(evidence, list):
-        evidence = evidence[0] if evidence else {}
-    if not isinstance(evidence, dict):
-        return str(row["reason_code"])
-    parts = []
-    if name := evidence.get("property"):
-        new = evidence.get("new", evidence.get("value"))
-        parts.append(f"{name} = {new}")
-    if kind := evidence.get("object", evidence.get("object_type")):
-        parts.append(f"{kind} {evidence.get('id', evidence.get('object_id', ''))}")
-    details = ", ".join(part.strip() for part in parts)
-    return f"{row['reason_code']}{f' ({details})' if details else ''}"
+    """The reason code and what in HubSpot it rests on."""
+    evidence = row.get("evidence") or {}
+    reason = str(row["reason_code"])
+    if not evidence.get("object_id"):
+        return reason
+    record = f"{evidence['object_type']} {evidence['object_id']}"
+    if not evidence.get("property"):
+        return f"{reason} ({record})"
+    return f"{reason} ({evidence['property']} = {evidence['value']}, {record})"
 
 
 def _action(event: dict[str, Any]) -> str:
-    if bool(event["from_enabled"]) == bool(event["to_enabled"]):
-        return "level"
-    return "gained" if event["to_enabled"] else "lost"
+    """What an access event means to the customer."""
+    before, after = bool(event["from_enabled"]), bool(event["to_enabled"])
+    if before != after:
+        return "gained" if after else "lost"
+    return "other level" if after else "no access"
 
 
 def _customers(console: Console, rows: list[tuple[str, dict[str, Any]]]) -> None:
@@ -161,7 +153,8 @@ def _customers(console: Console, rows: list[tuple[str, dict[str, Any]]]) -> None
         levels = f"{row.get('from_level') or '-'} → {row.get('to_level') or '-'}"
         name = row.get("name") or row.get("customer_name") or row["customer_id"]
         table.add_row(action, str(name), levels, because(row))
-    console.print(table)
+    if rows:
+        console.print(table)
     if len(rows) > _SHOWN:
         reasons = Counter(str(row["reason_code"]) for _, row in rows[_SHOWN:])
         console.print(f"  and {len(rows) - _SHOWN} more: {_counts(reasons)}")

@@ -32,11 +32,10 @@ _SHOWN_TESTS = 10
 
 @dataclass
 class TransformReport:
-    """What dbt did: `published` is rows inserted or updated by `app` table, where the
-    engine reports them."""
+    """What dbt did: `published` names the tables of `app` that were merged."""
 
     nodes: int = 0
-    published: dict[str, int] = field(default_factory=dict)
+    published: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -132,11 +131,11 @@ def _judged(warehouse: Warehouse, outcome: dbtRunnerResult) -> TransformReport:
     results = list(getattr(outcome.result, "results", None) or [])
     failed = [r for r in results if _kind(r) == "test" and str(r.status) == "fail"]
     broken = [r for r in results if str(r.status) == "error"]
-    published = {
-        r.node.name: _rows_affected(r)
+    published = sorted(
+        r.node.name
         for r in results
         if _kind(r) == "model" and r.node.schema == "app" and str(r.status) == "success"
-    }
+    )
     if failed:
         raise ConsistencyError(_failed_tests(warehouse, failed, published))
     if broken:
@@ -154,28 +153,21 @@ def _kind(result: Any) -> str:
     return str(result.node.resource_type)
 
 
-def _rows_affected(result: Any) -> int:
-    rows = (result.adapter_response or {}).get("rows_affected")
-    return max(int(rows or 0), 0)
-
-
 def _name(node: Any) -> str:
     return str(getattr(node, "alias", None) or node.name)
 
 
-def _nothing_published(published: dict[str, int]) -> str:
+def _nothing_published(published: list[str]) -> str:
     """Tests of `app` itself run after its merge: then this must not claim otherwise."""
     if not published:
         return "Nothing was published; app is as it was before this run."
     return (
-        f"app.{', app.'.join(sorted(published))} had been published before it was "
+        f"app.{', app.'.join(published)} had been published before it was "
         "found; nothing was removed. Mend the cause and run again."
     )
 
 
-def _failed_tests(
-    warehouse: Warehouse, failed: list[Any], published: dict[str, int]
-) -> str:
+def _failed_tests(warehouse: Warehouse, failed: list[Any], published: list[str]) -> str:
     lines = [
         f"{len(failed)} consistency test{'s' if len(failed) > 1 else ''} failed. "
         + _nothing_published(published)
@@ -245,7 +237,7 @@ def _shown(row: dict[str, Any]) -> str:
     return text if len(text) <= 240 else text[:239] + "…"
 
 
-def _broken_nodes(broken: list[Any], published: dict[str, int]) -> str:
+def _broken_nodes(broken: list[Any], published: list[str]) -> str:
     lines = [
         f"{len(broken)} step{'s' if len(broken) > 1 else ''} of the transformation "
         f"failed. {_nothing_published(published)}"

@@ -1,0 +1,13 @@
+{#- A table of app as it is before this run, or an empty one of the same shape where
+    it does not exist yet. By name, not by ref: app comes after the models that ask.
+    Columns are (name, type) pairs. -#}
+{% macro before_run(table, columns) -%}
+    {%- set relation = adapter.get_relation(target.database, 'app', table)
+        if execute else none -%}
+    select
+        {%- for name, type in columns %}
+        cast({{ name if relation else 'null' }} as {{ type }}) as {{ name }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    {% if relation -%} from {{ relation }} {%- else -%} where false {%- endif %}
+{%- endmacro %}

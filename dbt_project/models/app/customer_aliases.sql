@@ -1,0 +1,11 @@
+{{ config(
+    unique_key='alias_id',
+    post_hook="{{ foreign_key('customer_id', ref('customers'), 'customer_id') }}",
+) }}
+{{ publish_gate() }}
+
+select
+    alias_id,
+    customer_id,
+    merged_at
+from {{ ref('int_customer_aliases') }}

@@ -1,0 +1,7 @@
+{{ config(unique_key='customer_id') }}
+{{ publish_gate() }}
+
+select
+    {{ app_customer_columns() }},
+    {{ now() }} as synced_at
+from {{ ref('int_customers') }}

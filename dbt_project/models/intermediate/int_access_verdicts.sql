@@ -1,0 +1,77 @@
+-- What app.access copies. A merged-away customer has the verdict of its survivor: the
+-- app may still hold sessions under the old id, and a merge is no evidence of churn.
+-- Evidence that says the same as before stays as it was, old value and time included.
+with verdicts as (
+    select * from {{ ref('int_access_verdicts_of_survivors') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+urls as (
+    select * from {{ ref('int_record_urls') }}
+),
+
+access as (
+    select
+        customer_id,
+        reason_code,
+        evidence,
+        cast(evidence as json) ->> 'object_id' as object_id,
+        cast(evidence as json) ->> 'property' as property,
+        cast(evidence as json) ->> 'value' as value
+    from {{ ref('int_access_before_run') }}
+),
+
+explained as (
+    select
+        customers.customer_id,
+        customers.surviving_customer_id,
+        verdicts.rule,
+        verdicts.access_level,
+        verdicts.is_enabled,
+        verdicts.is_churned,
+        verdicts.reason_code,
+        verdicts.effective_at,
+        verdicts.access_until,
+        verdicts.evidence_object_id,
+        verdicts.evidence_property,
+        verdicts.evidence_value,
+        {{ json_object({
+            'object_type': 'verdicts.evidence_object_type',
+            'object_id': 'verdicts.evidence_object_id',
+            'property': 'verdicts.evidence_property',
+            'value': 'verdicts.evidence_value',
+            'old_value': 'verdicts.evidence_old_value',
+            'hubspot_updated_at': iso_instant('verdicts.evidence_updated_at'),
+            'hubspot_url': 'urls.url_base || verdicts.evidence_object_id',
+        }) }} as evidence
+    from customers
+    inner join verdicts
+        on verdicts.customer_id
+            = coalesce(customers.surviving_customer_id, customers.customer_id)
+    left join urls on verdicts.evidence_object_type = urls.object_type
+)
+
+select
+    explained.customer_id,
+    explained.surviving_customer_id,
+    explained.rule,
+    explained.access_level,
+    explained.is_enabled,
+    explained.is_churned,
+    explained.reason_code,
+    explained.effective_at,
+    explained.access_until,
+    case
+        when
+            access.reason_code = explained.reason_code
+            and access.object_id is not distinct from explained.evidence_object_id
+            and access.property is not distinct from explained.evidence_property
+            and access.value is not distinct from explained.evidence_value
+            then access.evidence
+        else explained.evidence
+    end as evidence
+from explained
+left join access on explained.customer_id = access.customer_id

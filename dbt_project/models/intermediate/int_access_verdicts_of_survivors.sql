@@ -1,0 +1,102 @@
+-- The verdict of each rule, with the fact it rests on. Instants are the first ones
+-- after a last day, so that `now() < access_until` is the whole check.
+with rules as (
+    select
+        *,
+        -- A held verdict ends when the date it was given until has passed.
+        coalesce(last_is_enabled, false)
+        and coalesce(last_access_until > now_at, true) as is_held_on
+    from {{ ref('int_access_rules') }}
+),
+
+facts as (
+    select
+        *,
+        case
+            when rule = 2 then coalesce(
+                override_level,
+                case when standing in ('in_force', 'grace') then level_given end,
+                '{{ var("default_access_level") }}'
+            )
+            when rule in (4, 5) then level_given
+            when rule = 7 and is_held_on then last_level
+            else 'none'
+        end as access_level,
+        case rule when 7 then is_held_on else rule in (2, 4, 5) end as is_enabled,
+        case rule when 7 then coalesce(last_is_churned, false) else rule = 3 end
+            as is_churned,
+        case
+            when rule = 1 then 'OVERRIDE_DENY'
+            when rule = 2 then 'OVERRIDE_GRANT'
+            when rule = 3 then churn_code
+            when rule = 4 then 'SUBSCRIPTION_ACTIVE'
+            when rule = 5 then 'GRACE'
+            when rule = 6 and status = 'paused' then 'PAUSED'
+            when rule = 6 and status = 'canceled' then 'SUBSCRIPTION_CANCELED'
+            when rule = 6 then 'SUBSCRIPTION_ENDED'
+            when rule = 7 then 'UNKNOWN_HELD'
+            else 'NO_SUBSCRIPTION'
+        end as reason_code,
+        case
+            when rule = 3 then {{ start_of_day('churned_on') }}
+            when rule = 4 then {{ start_of_day('starts_on') }}
+            when rule in (5, 6) and status = 'past_due'
+                then {{ start_of_day('overdue_since') }}
+            when rule in (5, 6) then {{ start_of_day('ends_on + 1') }}
+            when rule = 7 then last_effective_at
+        end as effective_at,
+        case
+            when rule in (1, 2) then override_ends_at
+            when rule in (4, 5) then {{ start_of_day('access_ends_on + 1') }}
+            when rule = 7 then last_access_until
+        end as access_until
+    from rules
+)
+
+select
+    customer_id,
+    rule,
+    access_level,
+    is_enabled,
+    is_churned,
+    reason_code,
+    effective_at,
+    access_until,
+    case
+        when rule = 3 then churn_object_type
+        when rule in (4, 5, 6) then subscription_object_type
+        when rule = 7 and record_state = 'live' and subscription_object_id is not null
+            then subscription_object_type
+        else 'companies'
+    end as evidence_object_type,
+    case
+        when rule = 3 then churn_object_id
+        when rule in (4, 5, 6) then subscription_object_id
+        when rule = 7 and record_state = 'live' and subscription_object_id is not null
+            then subscription_object_id
+        else customer_id
+    end as evidence_object_id,
+    case
+        when rule in (1, 2) then override_property
+        when rule = 3 then churn_property
+        when rule in (4, 5, 6) then evidence_property
+        when rule = 7 and record_state = 'live' then evidence_property
+        when rule = 7 then 'record_state'
+    end as evidence_property,
+    case
+        when rule in (1, 2) then override_value
+        when rule = 3 then churn_value
+        when rule in (4, 5, 6) then evidence_value
+        when rule = 7 and record_state = 'live' then evidence_value
+        when rule = 7 then record_state
+    end as evidence_value,
+    case when rule in (4, 5, 6) then evidence_old_value end as evidence_old_value,
+    case
+        when rule in (1, 2) then override_updated_at
+        when rule = 3 then churn_updated_at
+        when rule in (4, 5, 6) then subscription_updated_at
+        when rule = 7 and record_state = 'live' and subscription_object_id is not null
+            then subscription_updated_at
+        else hubspot_updated_at
+    end as evidence_updated_at
+from facts

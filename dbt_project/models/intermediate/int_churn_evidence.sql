@@ -1,0 +1,24 @@
+-- The newest churn evidence that counts today, per customer.
+with signals as (
+    select
+        signals.*,
+        row_number() over (
+            partition by signals.customer_id
+            order by signals.effective_on desc, signals.code, signals.object_id
+        ) as preference
+    from {{ ref('int_customer_signals') }} as signals
+    cross join {{ ref('int_clock') }} as clock
+    where signals.effect = 'churn' and signals.effective_on <= clock.today
+)
+
+select
+    customer_id,
+    code,
+    effective_on,
+    object_type,
+    object_id,
+    property,
+    value,
+    updated_at
+from signals
+where preference = 1

@@ -1,0 +1,1 @@
+{{ resolve_merges('stg_hubspot__companies', 'company_id') }}

@@ -1,0 +1,1 @@
+{{ resolve_merges('stg_hubspot__contacts', 'contact_id') }}

@@ -1,0 +1,1 @@
+{{ before_run('contacts', [('contact_id', 'text'), ('record_state', 'text')]) }}

@@ -1,0 +1,68 @@
+-- What a person has overruled by hand, per customer. Deny wins over grant; one
+-- without an end is not in force, and int_findings says so.
+with policy_values as (
+    select * from {{ ref('stg_hubspot__policy_values') }}
+    where object_type = 'companies' and record_state in ('live', 'archived', 'missing')
+),
+
+policy as (
+    select * from {{ ref('access_overrides') }}
+),
+
+clock as (
+    select * from {{ ref('int_clock') }}
+),
+
+overrides as (
+    select
+        choices.object_id as customer_id,
+        policy.effect,
+        policy.access_level,
+        policy.property,
+        choices.value,
+        policy.date_property,
+        ends.value as ends_value,
+        {{ as_timestamp('ends.value') }} as ends_at,
+        choices.updated_at
+    from policy_values as choices
+    inner join policy
+        on
+            choices.property = policy.property
+            and lower(choices.value) = lower(policy.value)
+    left join policy_values as ends
+        on
+            choices.object_id = ends.object_id
+            and policy.date_property = ends.property
+            and ends.kind = 'date'
+    where choices.kind = 'text'
+),
+
+ranked as (
+    select
+        overrides.*,
+        coalesce(overrides.ends_at > clock.now_at, false) as is_in_force,
+        row_number() over (
+            partition by overrides.customer_id
+            order by
+                case when overrides.ends_at > clock.now_at then 0 else 1 end,
+                overrides.effect,
+                overrides.ends_at desc nulls last,
+                overrides.property
+        ) as preference
+    from overrides
+    cross join clock
+)
+
+select
+    customer_id,
+    effect,
+    access_level,
+    property,
+    value,
+    date_property,
+    ends_value,
+    ends_at,
+    is_in_force,
+    updated_at
+from ranked
+where preference = 1

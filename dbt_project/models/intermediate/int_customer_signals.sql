@@ -1,0 +1,67 @@
+-- Churn and pause evidence per customer, with the day from which it counts: the date
+-- property, else the deal's close date, else the day the access row already has for
+-- this reason (so that later edits do not move it), else HubSpot's last change.
+with signals as (
+    select * from {{ ref('int_deal_signals') }}
+    union all
+    select * from {{ ref('int_property_signals') }}
+),
+
+dates as (
+    select
+        object_type,
+        object_id,
+        property,
+        {{ as_date('value') }} as day
+    from {{ ref('stg_hubspot__policy_values') }}
+    where kind = 'date'
+),
+
+links as (
+    select * from {{ ref('int_records_linked_to_customers') }}
+),
+
+access as (
+    select * from {{ ref('int_access_before_run') }}
+),
+
+owned as (
+    select
+        signals.*,
+        case
+            when signals.object_type = 'companies' then signals.object_id
+            else links.customer_id
+        end as customer_id
+    from signals
+    left join links
+        on
+            signals.object_type = links.object_type
+            and signals.object_id = links.object_id
+)
+
+select
+    owned.customer_id,
+    owned.code,
+    owned.effect,
+    owned.object_type,
+    owned.object_id,
+    owned.property,
+    owned.value,
+    owned.updated_at,
+    cast(coalesce(
+        dates.day,
+        cast(owned.closed_at at time zone 'UTC' as date),
+        cast(access.effective_at at time zone 'UTC' as date),
+        cast(owned.updated_at at time zone 'UTC' as date)
+    ) as date) as effective_on
+from owned
+left join dates
+    on
+        owned.object_type = dates.object_type
+        and owned.object_id = dates.object_id
+        and owned.date_property = dates.property
+left join access
+    on
+        owned.customer_id = access.customer_id
+        and owned.code = access.reason_code
+where owned.customer_id is not null

@@ -1,0 +1,57 @@
+-- All findings with the record and customer they are about.
+with findings as (
+    select * from {{ ref('int_findings_about_values') }}
+    union all
+    select * from {{ ref('int_findings_about_policy') }}
+    union all
+    select * from {{ ref('int_findings_about_deals') }}
+    union all
+    select * from {{ ref('int_findings_about_customers') }}
+),
+
+links as (
+    select * from {{ ref('int_records_linked_to_customers') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+urls as (
+    select * from {{ ref('int_record_urls') }}
+),
+
+described as (
+    select
+        findings.severity,
+        findings.kind,
+        findings.object_type,
+        findings.object_id,
+        findings.what_to_do,
+        urls.url_base || findings.object_id as hubspot_url,
+        case
+            when findings.object_type = 'companies' then findings.object_id
+            else links.customer_id
+        end as customer_id,
+        md5(concat_ws(
+            '|', findings.kind, findings.object_type, findings.object_id, findings.detail
+        )) as finding_id
+    from findings
+    left join links
+        on
+            findings.object_type = links.object_type
+            and findings.object_id = links.object_id
+    left join urls on findings.object_type = urls.object_type
+)
+
+select distinct
+    described.finding_id,
+    described.severity,
+    described.kind,
+    described.object_type,
+    described.object_id,
+    customers.customer_id,
+    described.what_to_do,
+    described.hubspot_url
+from described
+left join customers on described.customer_id = customers.customer_id

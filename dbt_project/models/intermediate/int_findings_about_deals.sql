@@ -1,0 +1,87 @@
+-- Deals and commerce subscriptions that cannot be told whose they are, or what.
+with subscriptions as (
+    select * from {{ ref('int_subscriptions') }}
+),
+
+links as (
+    select * from {{ ref('int_records_linked_to_customers') }}
+),
+
+line_items as (
+    select * from {{ ref('int_line_items_summarised') }}
+)
+
+select
+    case when customer_id is null then 'error' else 'warning' end as severity,
+    'SUBSCRIPTION_WITHOUT_COMPANY' as kind,
+    object_type,
+    object_id,
+    cast(null as text) as detail,
+    'No live company is associated'
+    || case when customer_id is null then ', so nobody gets access from it'
+        else ', so the access it gave is held as it was' end
+    || ': associate the company.' as what_to_do
+from subscriptions
+where not is_linked and record_state = 'live' and status not in ('ended', 'canceled')
+union all
+select
+    'warning' as severity,
+    'SUBSCRIPTION_WITH_SEVERAL_COMPANIES' as kind,
+    subscriptions.object_type,
+    subscriptions.object_id,
+    cast(null as text) as detail,
+    'Several companies are associated and none is primary; company '
+    || links.customer_id || ' was taken: mark the primary one.' as what_to_do
+from subscriptions
+inner join links
+    on
+        subscriptions.object_type = links.object_type
+        and subscriptions.object_id = links.object_id
+where links.is_ambiguous and subscriptions.record_state = 'live'
+union all
+select
+    'error' as severity,
+    'SUBSCRIPTION_STATUS_UNKNOWN' as kind,
+    object_type,
+    object_id,
+    evidence_property as detail,
+    case
+        when object_type = 'deals'
+            then 'This deal gave access and its stage ("' || coalesce(evidence_value, '')
+                || '") is neither won nor lost now; access is held as it was: close the '
+                || 'deal, or give the stage a row in seeds/deal_stages.csv.'
+        else 'Status "' || coalesce(evidence_value, '') || '" has no meaning in '
+            || 'seeds/subscription_statuses.csv; access is held as it was.'
+    end as what_to_do
+from subscriptions
+where declared_status = 'unknown' and status = 'unknown' and record_state = 'live'
+union all
+select
+    'warning' as severity,
+    'SUBSCRIPTION_RECORD_GONE' as kind,
+    object_type,
+    object_id,
+    record_state as detail,
+    'A record that gave access is ' || record_state || ' in HubSpot. That is no reason '
+    || 'to revoke: access is held. Restore the record, or say that the customer left.'
+    as what_to_do
+from subscriptions
+where status = 'unknown' and record_state <> 'live'
+union all
+select
+    'info' as severity,
+    'PLAN_UNKNOWN' as kind,
+    subscriptions.object_type,
+    subscriptions.object_id,
+    cast(null as text) as detail,
+    'None of its line items has a SKU that seeds/plans.csv knows, so it gives level '
+    || '{{ var("default_access_level") }}.' as what_to_do
+from subscriptions
+inner join line_items
+    on
+        subscriptions.object_type = line_items.parent_type
+        and subscriptions.object_id = line_items.parent_id
+where
+    subscriptions.plan_code is null
+    and subscriptions.record_state = 'live'
+    and subscriptions.status not in ('ended', 'canceled')

@@ -1,0 +1,41 @@
+-- The verdict to keep where nothing can be known: the app's own, or, where companies
+-- were merged, the most generous of those they had. A merge takes nothing away.
+with access as (
+    select * from {{ ref('int_access_before_run') }}
+),
+
+aliases as (
+    select * from {{ ref('int_company_aliases') }}
+),
+
+levels as (
+    select * from {{ ref('access_levels') }}
+),
+
+ranked as (
+    select
+        access.*,
+        coalesce(aliases.survivor_id, access.customer_id) as verdict_of,
+        row_number() over (
+            partition by coalesce(aliases.survivor_id, access.customer_id)
+            order by
+                case when access.is_enabled then 0 else 1 end,
+                levels.rank desc nulls last,
+                case when aliases.survivor_id is null then 0 else 1 end,
+                access.customer_id
+        ) as preference
+    from access
+    left join aliases on access.customer_id = aliases.alias_id
+    left join levels on access.access_level = levels.access_level
+)
+
+select
+    verdict_of as customer_id,
+    access_level,
+    is_enabled,
+    is_churned,
+    reason_code,
+    effective_at,
+    access_until
+from ranked
+where preference = 1

@@ -1,0 +1,94 @@
+-- Line items with their plan, price per month and end, under the deal or commerce
+-- subscription they belong to. A line item without a plan has that of its product.
+with associations as (
+    select distinct
+        from_type as parent_type,
+        from_id as parent_id,
+        to_id as line_item_id
+    from {{ ref('stg_hubspot__associations') }}
+    where to_type = 'line_items' and from_type in ('deals', 'subscriptions')
+),
+
+line_items as (
+    select
+        *,
+        case lower(billing_frequency)
+            when 'weekly' then 12.0 / 52
+            when 'biweekly' then 12.0 / 26
+            when 'monthly' then 1
+            when 'quarterly' then 3
+            when 'per_six_months' then 6
+            when 'annually' then 12
+            when 'per_two_years' then 24
+            when 'per_three_years' then 36
+            when 'per_four_years' then 48
+            when 'per_five_years' then 60
+        end as months_per_payment,
+        coalesce(
+            cast(term_months as integer),
+            case
+                when billing_period ~ '^P[0-9]{1,3}M$'
+                    then cast(replace(replace(billing_period, 'P', ''), 'M', '') as integer)
+                when billing_period ~ '^P[0-9]{1,2}Y$'
+                    then 12 * cast(replace(replace(billing_period, 'P', ''), 'Y', '') as integer)
+            end
+        ) as months_of_term
+    from {{ ref('stg_hubspot__line_items') }}
+    where record_state = 'live'
+),
+
+deals as (
+    select * from {{ ref('stg_hubspot__deals') }}
+),
+
+plans as (
+    select * from {{ ref('int_plans_of_records') }}
+),
+
+started as (
+    select
+        associations.parent_type,
+        associations.parent_id,
+        line_items.*,
+        coalesce(
+            line_items.starts_on, cast(deals.closed_at at time zone 'UTC' as date)
+        ) as term_starts_on
+    from associations
+    inner join line_items on associations.line_item_id = line_items.line_item_id
+    left join deals
+        on
+            associations.parent_type = 'deals'
+            and associations.parent_id = deals.deal_id
+)
+
+select
+    started.parent_type,
+    started.parent_id,
+    started.line_item_id,
+    coalesce(own_plan.plan_code, product_plan.plan_code) as plan_code,
+    coalesce(own_plan.access_level, product_plan.access_level) as access_level,
+    coalesce(own_plan.rank, product_plan.rank) as rank,
+    started.currency,
+    started.quantity,
+    coalesce(started.amount, started.price * coalesce(started.quantity, 1)) as amount,
+    coalesce(
+        started.mrr,
+        coalesce(started.amount, started.price * coalesce(started.quantity, 1))
+        / started.months_per_payment
+    ) as mrr,
+    started.starts_on,
+    coalesce(
+        started.ends_on,
+        cast(
+            started.term_starts_on
+            + started.months_of_term * interval '1 month'
+            - interval '1 day' as date
+        )
+    ) as ends_on,
+    started.billing_frequency is not null
+    or started.billing_period is not null as is_recurring
+from started
+left join plans as own_plan
+    on own_plan.object_type = 'line_items' and started.line_item_id = own_plan.object_id
+left join plans as product_plan
+    on product_plan.object_type = 'products' and started.product_id = product_plan.object_id

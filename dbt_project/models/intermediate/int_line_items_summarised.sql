@@ -1,0 +1,30 @@
+-- What the line items of one deal or commerce subscription add up to. Its dates come
+-- from the recurring ones, and there is an end only when every one of them has one.
+with line_items as (
+    select
+        *,
+        row_number() over (
+            partition by parent_type, parent_id
+            order by rank desc nulls last, line_item_id
+        ) as preference
+    from {{ ref('int_line_items_priced') }}
+)
+
+select
+    parent_type,
+    parent_id,
+    max(case when preference = 1 then plan_code end) as plan_code,
+    max(case when preference = 1 then access_level end) as access_level,
+    min(currency) as currency,
+    sum(quantity) as quantity,
+    sum(amount) as amount,
+    sum(case when is_recurring then mrr end) as mrr,
+    min(case when is_recurring then starts_on end) as starts_on,
+    case
+        when count(case when is_recurring then 1 end)
+            = count(case when is_recurring then ends_on end)
+            then max(case when is_recurring then ends_on end)
+    end as ends_on,
+    count(*) as line_item_count
+from line_items
+group by parent_type, parent_id

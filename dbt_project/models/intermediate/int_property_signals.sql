@@ -1,0 +1,27 @@
+-- Records with a property value that policy calls churn or pause evidence.
+with policy_values as (
+    select * from {{ ref('stg_hubspot__policy_values') }}
+    where kind = 'text' and record_state in ('live', 'archived', 'missing')
+),
+
+policy as (
+    select * from {{ ref('churn_signals') }}
+    where property is not null and effect <> 'none'
+)
+
+select
+    policy.code,
+    policy.effect,
+    policy.date_property,
+    policy_values.object_type,
+    policy_values.object_id,
+    policy_values.property,
+    policy_values.value,
+    cast(null as timestamptz) as closed_at,
+    policy_values.updated_at
+from policy_values
+inner join policy
+    on
+        policy_values.object_type = policy.object_type
+        and policy_values.property = policy.property
+        and lower(policy_values.value) = lower(policy.value)

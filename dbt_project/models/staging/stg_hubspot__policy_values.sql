@@ -1,0 +1,28 @@
+{#- One row per record and property that a seed names: what people configure stays
+    data, and no model has to know which property it is. -#}
+{%- for named in policy_properties() %}
+    {%- set raw = source('hubspot_raw', 'properties').incorporate(
+        path={'identifier': named['object_type']}) %}
+    {%- set value = hubspot_property(named['object_type'], named['property']) %}
+    select
+        '{{ named["object_type"] }}' as object_type,
+        id as object_id,
+        '{{ named["property"] }}' as property,
+        '{{ named["kind"] }}' as kind,
+        trim({{ value }}) as value,
+        _state as record_state,
+        _updated_at as updated_at
+    from {{ raw_table(raw) }}
+    where {{ value }} <> ''
+    {{ 'union all' if not loop.last }}
+{%- else %}
+    select
+        cast(null as text) as object_type,
+        cast(null as text) as object_id,
+        cast(null as text) as property,
+        cast(null as text) as kind,
+        cast(null as text) as value,
+        cast(null as text) as record_state,
+        cast(null as timestamptz) as updated_at
+    where false
+{%- endfor %}

@@ -1,0 +1,161 @@
+"""Both databases, dbt in this process, and one parse per engine for all tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg2
+import pytest
+from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
+
+from tests.transform.portal import Portal
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMAS = ("app", "ops", "hubspot", "intermediate", "staging", "hubspot_raw")
+NOW = "2026-06-15T12:00:00Z"
+
+
+@dataclass
+class Database:
+    """A database of one engine with a raw layer, and dbt to build the others."""
+
+    target: str
+    environment: dict[str, str]
+    work: Path
+    manifest: Manifest | None = None
+
+    def enter(self, patch: pytest.MonkeyPatch) -> None:
+        """Let the environment name this database, as a user's would."""
+        for name, value in self.environment.items():
+            patch.setenv(name, value)
+
+    def run(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Execute in a transaction of its own; `%s` placeholders."""
+        if self.target == "duckdb":
+            with duckdb.connect(self.environment["HUBSYNC_DUCKDB"]) as connection:
+                connection.execute("set timezone = 'UTC'")
+                return connection.execute(
+                    sql.replace("%s", "?"), parameters
+                ).fetchall()
+        # `with` on a psycopg2 connection commits and leaves it open.
+        opened = psycopg2.connect(options="-c timezone=UTC -c client_min_messages=error")
+        try:
+            with opened, opened.cursor() as cursor:
+                cursor.execute(sql, parameters or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            opened.close()
+
+    def clear(self) -> None:
+        for schema in SCHEMAS:
+            self.run(f"drop schema if exists {schema} cascade")
+
+    def load(self, portal: Portal) -> None:
+        """Make the raw layer say what the portal says, as the loader would."""
+        statements = ["create schema if not exists hubspot_raw"]
+        for name, (columns, rows) in portal.tables().items():
+            typed = ", ".join(f'"{key}" {type}' for key, type in columns.items())
+            table = f"hubspot_raw.{name}"
+            if self._columns(name) != set(columns):
+                statements.append(f"drop table if exists {table} cascade")
+            statements.append(f"create table if not exists {table} ({typed})")
+            statements.append(f"delete from {table}")
+            for row in rows:
+                names = ", ".join(f'"{key}"' for key in row)
+                values = ", ".join(_literal(value) for value in row.values())
+                statements.append(f"insert into {table} ({names}) values ({values})")
+        self.run(";\n".join(statements))
+
+    def _columns(self, name: str) -> set[str]:
+        rows = self.run(
+            "select column_name from information_schema.columns"
+            " where table_schema = 'hubspot_raw' and table_name = %s",
+            (name,),
+        )
+        return {row[0] for row in rows}
+
+    def dbt(self, *arguments: str, now: str = NOW) -> Any:
+        """Run dbt in this process; returns dbt's own result."""
+        command = [
+            *arguments,
+            *("--project-dir", str(ROOT / "dbt_project")),
+            *("--profiles-dir", str(ROOT)),
+            *("--target", self.target),
+            *("--target-path", str(self.work / "target")),
+            *("--log-path", str(self.work / "logs")),
+            *("--vars", f"{{now: '{now}'}}"),
+            "--quiet",
+        ]
+        return dbtRunner(manifest=self.manifest).invoke(command)
+
+    def publish(self, portal: Portal | None = None, now: str = NOW) -> None:
+        """Load and publish, without the tests that other tests are about."""
+        if portal is not None:
+            self.load(portal)
+        result = self.dbt(
+            "build", "--exclude-resource-type", "test", "unit_test", now=now
+        )
+        assert result.success, failures(result)
+
+    def access(self, *columns: str) -> dict[str, Any]:
+        """Customer to its value, or values, in app.access."""
+        names = columns or ("is_enabled", "reason_code")
+        rows = self.run(f"select customer_id, {', '.join(names)} from app.access")
+        return {row[0]: row[1] if len(row) == 2 else row[1:] for row in rows}
+
+
+def failures(result: Any) -> str:
+    """What went wrong in a dbt run, a line per node."""
+    if result.exception:
+        return str(result.exception)
+    return "\n".join(
+        f"{item.node.unique_id}: {item.message}"
+        for item in result.result or []
+        if item.status not in ("success", "pass", "skipped")
+    )
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+@pytest.fixture(scope="session", params=["duckdb", "postgres"])
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Database:
+    """One database per engine with the project parsed for it."""
+    work = tmp_path_factory.mktemp(request.param)
+    environment = {
+        "HUBSYNC_TARGET": request.param,
+        "HUBSYNC_DUCKDB": str(work / "hubsync.duckdb"),
+    }
+    if request.param == "postgres":
+        environment |= request.getfixturevalue("postgres_server")
+    database = Database(request.param, environment, work)
+    with pytest.MonkeyPatch.context() as patch:
+        database.enter(patch)
+        result = database.dbt("parse")
+    assert result.success, failures(result)
+    database.manifest = result.result
+    return database
+
+
+@pytest.fixture
+def database(engine: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The same database, empty."""
+    engine.enter(monkeypatch)
+    engine.clear()
+    return engine
+
+
+@pytest.fixture
+def portal() -> Portal:
+    return Portal()

@@ -326,7 +326,7 @@ class Load:
                     if part
                 ]
                 if batches:
-                    tables[name] = partial(iter, batches)
+                    tables[name] = partial(_each, batches)
                 gone[name] = [str(record["id"]) for record in result.archived]
                 changed[name] = [str(record["id"]) for record in result.restored]
                 if result.purged:
@@ -454,6 +454,10 @@ class _Archived:
     restored: list[Record] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)  # gone after 90 days, or erased
     count: int = 0
+
+
+def _each(batches: list[pa.Table]) -> Iterator[pa.Table]:
+    yield from batches
 
 
 def _kept(assigned: Mapping[str, str | None]) -> list[str]:

@@ -46,7 +46,7 @@ class Settings:
     lookback_minutes: float = 15
     archived_minutes: float = 60
     requests_per_ten_seconds: float = 90
-    searches_per_second: float = 4.5
+    searches_per_second: float = 5
     timeout_seconds: float = 60
     attempts: int = 6
 

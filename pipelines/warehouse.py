@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -61,6 +62,10 @@ class Warehouse:
     def __init__(self, target: Target, *, path: Path | None = None) -> None:
         self.target: Target = target
         self.path = path
+        # DuckDB refuses to open one file twice at the same moment in one process.
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if target == "duckdb" else nullcontext()
+        )
 
     @classmethod
     def from_environment(cls, target: str | None = None) -> Warehouse:
@@ -108,19 +113,21 @@ class Warehouse:
 
         Raises HubsyncError where the database cannot be reached.
         """
-        raw = self._open()
-        try:
-            if self.target == "duckdb":
-                raw.execute("begin transaction")
-            yield Connection(raw, placeholder="?" if self.target == "duckdb" else "%s")
-            raw.commit()
-        except BaseException:
-            # Where the connection is gone, the transaction went with it.
-            with suppress(duckdb.Error, psycopg2.Error):
-                raw.rollback()
-            raise
-        finally:
-            raw.close()
+        with self._turn:
+            raw = self._open()
+            try:
+                if self.target == "duckdb":
+                    raw.execute("begin transaction")
+                mark = "?" if self.target == "duckdb" else "%s"
+                yield Connection(raw, placeholder=mark)
+                raw.commit()
+            except BaseException:
+                # Where the connection is gone, the transaction went with it.
+                with suppress(duckdb.Error, psycopg2.Error):
+                    raw.rollback()
+                raise
+            finally:
+                raw.close()
 
     def _open(self) -> Any:
         try:

@@ -1,57 +1,57 @@
 """Staying below HubSpot's limits instead of running into them (hubspot_api.md 8).
 
-A budget spaces calls evenly with a small burst. In any ten seconds it lets through at
-most `burst + 10 * rate` calls, so a rate of 0.95 of the limit with a burst of four
-never meets a 429, whatever the latency. A rolling-window counter on our side could
-not promise that: the window HubSpot sees is shifted by the network.
+HubSpot counts calls in rolling windows: so many per ten seconds, five searches per
+second. A budget counts the same way on our side, in a window that is a little longer,
+because calls that we send evenly may arrive bunched. Small syncs can so use their
+calls at once, and long ones run at more than nine tenths of what HubSpot allows.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 
 class Budget:
-    """Calls per second, shared by all threads. `burst` calls may go at once."""
+    """At most `calls` in any `seconds`, shared by all threads."""
 
     def __init__(
         self,
-        per_second: float,
-        burst: int = 1,
+        calls: int,
+        seconds: float,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.calls = max(calls, 1)
+        self.seconds = seconds
         self._lock = threading.Lock()
         self._clock = clock
         self._sleep = sleep
-        self._interval = 1.0 / per_second
-        self._slack = (burst - 1) * self._interval
-        self._burst = burst
-        self._next = clock()
-
-    @property
-    def per_second(self) -> float:
-        return 1.0 / self._interval
+        self._turns: deque[float] = deque()
+        self._not_before = clock()
 
     def take(self) -> None:
         """Wait for the next call's turn."""
         with self._lock:
             now = self._clock()
-            turn = max(self._next, now - self._slack)
-            self._next = turn + self._interval
+            turn = max(now, self._not_before)
+            while len(self._turns) > self.calls:  # the limit was lowered
+                self._turns.popleft()
+            if len(self._turns) == self.calls:
+                turn = max(turn, self._turns.popleft() + self.seconds)
+            self._turns.append(turn)
         if turn > now:
             self._sleep(turn - now)
 
     def pause(self, seconds: float) -> None:
         """No call for `seconds`: HubSpot said 429, or its window is nearly used up."""
         with self._lock:
-            self._next = max(self._next, self._clock() + seconds + self._slack)
+            self._not_before = max(self._not_before, self._clock() + seconds)
 
-    def set_rate(self, per_second: float) -> None:
+    def set_calls(self, calls: int) -> None:
         """Follow the limit that HubSpot's own headers state."""
         with self._lock:
-            self._interval = 1.0 / per_second
-            self._slack = (self._burst - 1) * self._interval
+            self.calls = max(calls, 1)

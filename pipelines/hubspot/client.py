@@ -31,8 +31,10 @@ Kind = Literal[
 ]
 Json = dict[str, Any]
 
-_HEADROOM = 0.95  # of the limit HubSpot states; the rest is for clock jitter
-_BURST = 4
+_HEADROOM = 0.95  # of the limit HubSpot states; the rest is for calls that bunch
+_TEN_SECONDS = 10.3  # HubSpot's windows, and a little for the network's jitter
+_ONE_SECOND = 1.15
+_ASSOCIATIONS = 95  # per ten seconds; the lowest tier allows 100 (4.5)
 _LONGEST_WAIT = 120.0  # seconds; a longer Retry-After ends the run instead
 _EXPIRED_NEVER_VALID_DAYS = 10_000
 
@@ -59,11 +61,10 @@ class HubSpot:
         self.server_time: datetime | None = None  # HubSpot's clock, newest answer
         self._lock = threading.Lock()
         self._local = threading.local()
-        self._general = Budget(settings.requests_per_ten_seconds / 10, _BURST)
-        self._search = Budget(settings.searches_per_second)
-        # Associations have their own burst limit, 100 per ten seconds on the lowest
-        # tier (4.5), and no headers that would tell a higher one.
-        self._associations = Budget(9.0, _BURST)
+        self._general = Budget(int(settings.requests_per_ten_seconds), _TEN_SECONDS)
+        self._search = Budget(int(settings.searches_per_second), _ONE_SECOND)
+        # Associations have their own limit, and no headers that would tell it.
+        self._associations = Budget(_ASSOCIATIONS, _TEN_SECONDS)
 
     # -- calls ---------------------------------------------------------------
 
@@ -226,11 +227,9 @@ class HubSpot:
         except (KeyError, ValueError):
             return
         if limit > 0 and seconds > 0:
-            rate = max((limit * _HEADROOM - _BURST) / seconds, 0.5)
-            if abs(rate - self._general.per_second) > 0.01:
-                self._general.set_rate(rate)
-            if remaining < min(_BURST, limit / 10):  # someone shares this token
-                self._general.pause(seconds / 5)
+            self._general.set_calls(int(limit * _HEADROOM * 10 / seconds))
+            if remaining < limit * (1 - _HEADROOM) / 2:  # someone shares this token
+                self._general.pause(seconds / 10)
 
     def now(self) -> datetime:
         """HubSpot's clock where it told us, else ours."""

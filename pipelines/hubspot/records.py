@@ -6,7 +6,7 @@ values would halve the speed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,12 +19,19 @@ Record = dict[str, Any]
 
 _TIME = pa.timestamp("us", "UTC")
 
+_POINTER = 18  # bytes that a value moved out of a PostgreSQL row leaves behind
+_ROW_BYTES = 7_600  # of a page's 8,160, less header, null bitmap and our own columns
+# Read by SQL of ours; short, so they cost next to nothing.
+_ALWAYS_IN_COLUMNS = frozenset(
+    {"hs_merged_object_ids", "hs_calculated_merged_vids", "hs_object_id"}
+)
+
 
 def to_arrow(records: Sequence[Record], columns: Columns, state: str) -> pa.Table:
     """One table of `len(records)` rows; every call has the same schema."""
     names = columns.in_columns
-    overflowing = columns.overflowing
     properties = [record.get("properties") or {} for record in records]
+    properties, rest = _fit(properties, names, columns.overflowing)
     arrays = [pa.array([str(record["id"]) for record in records], pa.string())]
     fields = [pa.field("id", pa.string(), nullable=False)]
     for (_, column), values in zip(
@@ -32,7 +39,6 @@ def to_arrow(records: Sequence[Record], columns: Columns, state: str) -> pa.Tabl
     ):
         arrays.append(values)
         fields.append(pa.field(column, pa.string()))
-    rest = [_rest(each, overflowing) for each in properties]
     extra: list[tuple[str, pa.Array]] = [
         ("_state", pa.array([state] * len(records), pa.string())),
         ("_created_at", _times(records, "createdAt")),
@@ -67,11 +73,37 @@ def as_text(value: Any) -> str | None:
     return orjson.dumps(value).decode()
 
 
-def _rest(properties: dict[str, Any], names: list[str]) -> str | None:
-    if not names:
-        return None
-    rest = {n: as_text(properties[n]) for n in names if properties.get(n) is not None}
-    return orjson.dumps(rest).decode() if rest else None
+def _fit(
+    properties: list[dict[str, Any]],
+    names: Mapping[str, str],
+    overflowing: Sequence[str],
+) -> tuple[list[dict[str, Any]], list[str | None]]:
+    """Properties that fit a row, and per record the JSON of those that do not.
+
+    PostgreSQL moves a long value out of its row and leaves 18 bytes behind; a row of
+    more than some 430 such values does not fit its page, and would fail the load.
+    """
+    if not overflowing and len(names) * _POINTER <= _ROW_BYTES:
+        return properties, [None] * len(properties)
+    kept: list[dict[str, Any]] = []
+    rest: list[str | None] = []
+    for each in properties:
+        over = {n: as_text(each[n]) for n in overflowing if each.get(n) is not None}
+        if len(each) * _POINTER > _ROW_BYTES:
+            used = 0
+            fitting = dict(each)
+            for name in names:
+                value = as_text(each.get(name))
+                if value is None:
+                    continue
+                used += min(len(value.encode()) + 1, _POINTER)
+                if used > _ROW_BYTES and name not in _ALWAYS_IN_COLUMNS:
+                    over[name] = value
+                    fitting[name] = None
+            each = fitting
+        kept.append(each)
+        rest.append(orjson.dumps(over).decode() if over else None)
+    return kept, rest
 
 
 def _times(records: Sequence[Record], key: str) -> pa.Array:

@@ -28,7 +28,7 @@ def hubspot(
     """Object types as parallel generators of Arrow tables; definitions as one each."""
     resources = [
         dlt.resource(
-            tables,
+            tables(),  # dlt cannot wrap a bound method; a generator starts lazily
             name=name,
             primary_key="id",
             write_disposition=_MERGE,

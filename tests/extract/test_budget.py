@@ -18,31 +18,42 @@ class Time:
 
 
 @given(st.lists(st.floats(0, 3), min_size=30, max_size=120))
-def test_any_ten_seconds_hold_at_most_the_burst_and_ten_times_the_rate(
-    idle: list[float],
-) -> None:
+def test_no_window_ever_holds_more_than_its_calls(idle: list[float]) -> None:
     time = Time()
-    budget = Budget(5.0, burst=4, clock=time.clock, sleep=time.sleep)
+    budget = Budget(7, 10.0, clock=time.clock, sleep=time.sleep)
     sent = []
     for pause in idle:
         time.now += pause
         budget.take()
         sent.append(time.now)
     for start in sent:
-        assert sum(start <= t < start + 10 for t in sent) <= 4 + 50
+        assert sum(start <= t < start + 9.999 for t in sent) <= 7
 
 
-def test_a_busy_budget_uses_its_whole_rate() -> None:
+def test_a_busy_budget_uses_all_of_its_calls() -> None:
     time = Time()
-    budget = Budget(5.0, burst=1, clock=time.clock, sleep=time.sleep)
+    budget = Budget(5, 1.0, clock=time.clock, sleep=time.sleep)
     for _ in range(51):
         budget.take()
     assert 9.9 <= time.now - 1_000 <= 10.1
 
 
+def test_a_lowered_limit_holds_from_the_next_call_on() -> None:
+    time = Time()
+    budget = Budget(10, 1.0, clock=time.clock, sleep=time.sleep)
+    for _ in range(10):
+        budget.take()
+    budget.set_calls(2)
+    sent = []
+    for _ in range(20):
+        budget.take()
+        sent.append(time.now)
+    assert all(sum(t <= u < t + 0.999 for u in sent) <= 2 for t in sent[2:])
+
+
 def test_a_pause_holds_every_caller() -> None:
     time = Time()
-    budget = Budget(5.0, burst=4, clock=time.clock, sleep=time.sleep)
+    budget = Budget(5, 1.0, clock=time.clock, sleep=time.sleep)
     budget.pause(7)
     budget.take()
     assert time.now >= 1_007

@@ -78,3 +78,15 @@ def test_text_no_database_can_hold_becomes_the_replacement_character() -> None:
 
 def test_truncated_json_is_not_an_answer() -> None:
     assert _decode(b'{"results": [{"id": "1"') is None
+
+
+def test_a_row_wider_than_a_page_keeps_what_does_not_fit_in_overflow() -> None:
+    names = [f"p{i:03}" for i in range(600)]
+    columns = assign_columns(names)
+    wide = record("1", **dict.fromkeys(names, "x" * 40))
+    narrow = record("2", **{name: "y" for name in names})
+    rows = to_arrow([wide, narrow], columns, "live").to_pylist()
+    over = orjson.loads(rows[0]["_overflow"])
+    assert 0 < len(over) < 300
+    assert all((rows[0][n] or over.get(n)) == "x" * 40 for n in names)
+    assert rows[1]["_overflow"] is None

@@ -54,7 +54,7 @@ class Request:
             raise invalid("`inputs` must not be empty")
         if len(inputs) > most:
             raise invalid(
-                f"The maximum number of inputs supported in this batch request is {most}"
+                f"The maximum number of inputs in this batch request is {most}"
             )
         return inputs
 
@@ -63,7 +63,8 @@ class Request:
         return values[-1] if values else default
 
     def flag(self, name: str) -> bool:
-        return self.one(name, "false") == "true"
+        # HubSpot's Python client sends `True`.
+        return (self.one(name) or "").lower() == "true"
 
     def names(self, name: str) -> list[str]:
         """A comma-separated or repeated parameter."""

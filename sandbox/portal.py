@@ -220,7 +220,7 @@ class Portal:
             ]
 
     def add_owner(self, email: str, **given: Any) -> str:
-        """An owner (a user, or a QUEUE); returns the owner id, which is not `userId`."""
+        """A user or a QUEUE; returns the owner id, which is not the `userId`."""
         with self.lock:
             number = len(self.owners) + 1
             now = iso(self.clock.now_ms())
@@ -258,7 +258,7 @@ class Portal:
         associated: Iterable[str] = ("companies", "contacts", "deals"),
         display: str | None = None,
     ) -> str:
-        """A custom object type; returns its id (`2-…`). Associations are USER_DEFINED."""
+        """A custom object type; returns its id (`2-…`), associations USER_DEFINED."""
         with self.lock:
             number = f"2-{3_465_404 + len(self.schemas) * 1117}"
             label = singular or name.removesuffix("s").replace("_", " ").title()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.access import require
@@ -21,6 +22,7 @@ from sandbox.properties import LIFECYCLE, read_only
 from sandbox.store import Record
 
 Json = dict[str, Any]
+Write = Callable[[], Json | None]  # writes one checked row; None leaves no result
 
 MOST_INPUTS = 100
 MOST_WITH_HISTORY = 50
@@ -31,7 +33,7 @@ MOST_WITH_HISTORY = 50
 
 @route("GET", "objects/{type}")
 def list_records(request: Request) -> Answer:
-    """A page by id ascending; `after` is the last id + 1; archived only or live only."""
+    """A page by id ascending; `after` is the last id + 1; archived or live only."""
     kind = request.kind()
     require(request.token, kind.read_scopes())
     history = request.names("propertiesWithHistory")
@@ -148,7 +150,7 @@ def search(request: Request) -> Answer:
 
 
 def wanted(request: Request, kind: ObjectType, asked: list[str]) -> list[str]:
-    """Names to return: asked for (else the defaults) and defined, plus the fixed ones."""
+    """Names to return: those asked for (else the defaults) that are defined."""
     known = request.portal.properties[kind.name]
     names = dict.fromkeys([*kind.always, *(asked or kind.defaults)])
     return [n for n in names if n in known and not known[n]["archived"]]
@@ -186,7 +188,7 @@ def render(
     associations: list[str] | None = None,
 ) -> Json:
     values = record.properties
-    shown: Json = {
+    row: Json = {
         "id": str(record.id),
         "properties": {name: values.get(name) for name in names},
         "createdAt": iso(record.created),
@@ -195,16 +197,16 @@ def render(
         "url": url(request, kind, record),
     }
     if record.archived_at is not None:
-        shown["archivedAt"] = iso(record.archived_at)
+        row["archivedAt"] = iso(record.archived_at)
     if history:
-        shown["propertiesWithHistory"] = {
+        row["propertiesWithHistory"] = {
             name: past(record, name) for name in history if name in names
         }
     if associations:
         inline = inline_associations(request, kind, record, associations)
         if inline:
-            shown["associations"] = inline
-    return shown
+            row["associations"] = inline
+    return row
 
 
 def url(request: Request, kind: ObjectType, record: Record) -> str:
@@ -305,8 +307,7 @@ def complete(
 def create_record(request: Request) -> Answer:
     kind = request.kind()
     require(request.token, kind.write_scopes())
-    record = create(request, kind, request.body())
-    return 201, render(request, kind, record, every(request, kind, record))
+    return 201, shown(request, kind, creation(request, kind, request.body())())
 
 
 @route("PATCH", "objects/{type}/{id}")
@@ -317,8 +318,7 @@ def update_record(request: Request) -> Answer:
     record = locate(request, kind, request.arguments["id"], request.one("idProperty"))
     if record is None or record.state != "live":
         raise not_found()
-    change(request, kind, record, request.body().get("properties") or {})
-    return 200, render(request, kind, record, every(request, kind, record))
+    return 200, updating(request, kind, record, request.body())()
 
 
 @route("DELETE", "objects/{type}/{id}")
@@ -335,50 +335,57 @@ def archive_record(request: Request) -> Answer:
 def batch_create(request: Request) -> Answer:
     kind = request.kind()
 
-    def one(given: Json) -> Json:
-        record = create(request, kind, given)
-        return render(request, kind, record, every(request, kind, record))
+    def prepare(given: Json) -> Write:
+        make = creation(request, kind, given)
+        return lambda: shown(request, kind, make())
 
-    return batch(request, kind, one, 201)
+    return batch(request, kind, prepare, 201)
 
 
 @route("POST", "objects/{type}/batch/update")
 def batch_update(request: Request) -> Answer:
     kind = request.kind()
 
-    def one(given: Json) -> Json | None:
+    def prepare(given: Json) -> Write:
         record = locate(
             request, kind, str(given.get("id")), given.get("idProperty"), False
         )
         if record is not None and record.state == "merged":
-            return None  # silently missing from `results`
+            return lambda: None  # silently missing from `results`
         if record is None or record.state != "live":
             raise not_found()
-        change(request, kind, record, given.get("properties") or {})
-        return render(request, kind, record, every(request, kind, record))
+        return updating(request, kind, record, given)
 
-    return batch(request, kind, one, 200)
+    return batch(request, kind, prepare, 200)
 
 
 @route("POST", "objects/{type}/batch/upsert")
 def batch_upsert(request: Request) -> Answer:
     kind = request.kind()
 
-    def one(given: Json) -> Json:
+    def prepare(given: Json) -> Write:
         key, value = given.get("idProperty"), str(given.get("id"))
         if not key:
             raise invalid("`idProperty` is required for an upsert")
         record = locate(request, kind, value, key)
-        values = given.get("properties") or {}
-        new = record is None or record.state != "live"
-        if record is None or new:
-            record = create(request, kind, {"properties": {key: value, **values}})
-        else:
-            change(request, kind, record, values)
-        shown = render(request, kind, record, every(request, kind, record))
-        return {**shown, "new": new}
+        if record is not None and record.state == "live":
+            write = updating(request, kind, record, given)
+            return lambda: {**(write() or {}), "new": False}
+        values = {key: value, **(given.get("properties") or {})}
+        make = creation(request, kind, {"properties": values})
+        return lambda: {**shown(request, kind, make()), "new": True}
 
-    return batch(request, kind, one, 200)
+    return batch(request, kind, prepare, 200)
+
+
+def updating(request: Request, kind: ObjectType, record: Record, given: Json) -> Write:
+    values = checked(request, kind, given.get("properties") or {}, record)
+
+    def write() -> Json:
+        request.portal.update(kind.name, record.id, values)
+        return shown(request, kind, record)
+
+    return write
 
 
 @route("POST", "objects/{type}/batch/archive")
@@ -407,7 +414,7 @@ def merge_records(request: Request) -> Answer:
         raise invalid("a record cannot be merged with itself")
     kept = portal.merge(kind.name, winner, loser, portal.merge_creates_new_id)
     survivor = portal.tables[kind.name].records[int(kept)]
-    return 200, render(request, kind, survivor, every(request, kind, survivor))
+    return 200, shown(request, kind, survivor)
 
 
 @route("POST", "objects/{type}/gdpr-delete")
@@ -426,12 +433,13 @@ def privacy_delete(request: Request) -> Answer:
     return 204, None
 
 
-def every(request: Request, kind: ObjectType, record: Record) -> list[str]:
+def shown(request: Request, kind: ObjectType, record: Record) -> Json:
     """What a write answers with: every property that has a value."""
-    return wanted(request, kind, list(record.properties))
+    return render(request, kind, record, wanted(request, kind, list(record.properties)))
 
 
-def create(request: Request, kind: ObjectType, given: Json) -> Record:
+def creation(request: Request, kind: ObjectType, given: Json) -> Callable[[], Record]:
+    """Check a new record; the result creates it. Raises ApiError 400 or 409."""
     portal = request.portal
     values = checked(request, kind, given.get("properties") or {}, None)
     lacking = [name for name in kind.required if not values.get(name)]
@@ -442,12 +450,14 @@ def create(request: Request, kind: ObjectType, given: Json) -> Record:
             [(n, "REQUIRED_FIELD", f"Property {n!r} is required") for n in lacking],
             portal.portal_id,
         )
-    number = portal.create(
-        kind.name, {k: v for k, v in values.items() if v is not None}
-    )
-    for link in given.get("associations") or []:
-        link_new(request, kind, number, link)
-    return portal.tables[kind.name].records[int(number)]
+
+    def make() -> Record:
+        number = portal.create(kind.name, values)
+        for link in given.get("associations") or []:
+            link_new(request, kind, number, link)
+        return portal.tables[kind.name].records[int(number)]
+
+    return make
 
 
 def link_new(request: Request, kind: ObjectType, number: str, link: Json) -> None:
@@ -464,11 +474,6 @@ def link_new(request: Request, kind: ObjectType, number: str, link: Json) -> Non
                 break
         else:
             raise invalid(f"association type {key[1]} is not one of {kind.name}")
-
-
-def change(request: Request, kind: ObjectType, record: Record, given: Json) -> None:
-    values = checked(request, kind, given, record)
-    request.portal.update(kind.name, record.id, values)
 
 
 def checked(
@@ -543,26 +548,28 @@ def refuse(known: Json | None, name: str, text: str) -> tuple[str, str] | None:
     return None
 
 
-def batch(request: Request, kind: ObjectType, one: Any, success: int) -> Answer:
+def batch(
+    request: Request,
+    kind: ObjectType,
+    prepare: Callable[[Json], Write],
+    success: int,
+) -> Answer:
     """Rows fail one by one only when each carries its own objectWriteTraceId (2.6).
 
-    Otherwise a bad row fails all of them, and nothing is written.
+    Otherwise one bad row fails all of them with 400, and nothing is written: every row
+    is prepared before the first is.
     """
     require(request.token, kind.write_scopes())
     inputs, started = request.inputs(MOST_INPUTS), now(request)
     traces = [given.get("objectWriteTraceId") for given in inputs]
-    each = None not in traces and len(set(traces)) == len(traces)
-    if not each:
-        for given in inputs:
-            validate(request, kind, given)
-    results: list[Json] = []
+    writes: list[tuple[Any, Write]] = []
     errors: list[Json] = []
     for given, trace in zip(inputs, traces, strict=True):
         try:
-            done = one(given)
+            writes.append((trace, prepare(given)))
         except ApiError as failure:
-            if not each:
-                raise
+            if None in traces or len(set(traces)) < len(traces):
+                raise ApiError(400, failure.body) from None
             errors.append(
                 {
                     "status": "error",
@@ -571,22 +578,9 @@ def batch(request: Request, kind: ObjectType, one: Any, success: int) -> Answer:
                     "context": {"objectWriteTraceId": [trace]},
                 }
             )
-            continue
+    results: list[Json] = []
+    for trace, write in writes:
+        done = write()
         if done is not None:
-            extra = {"objectWriteTraceId": trace} if trace else {}
-            results.append({**done, **extra})
+            results.append({**done, "objectWriteTraceId": trace} if trace else done)
     return complete(request, results, errors, started, success)
-
-
-def validate(request: Request, kind: ObjectType, given: Json) -> None:
-    """Refuse a bad row before any row of its batch is written."""
-    portal = request.portal
-    known = portal.live_properties(kind.name)
-    problems = []
-    for name, raw in (given.get("properties") or {}).items():
-        text = str(raw).lower() if isinstance(raw, bool) else str(raw)
-        problem = refuse(known.get(name), name, "" if raw is None else text)
-        if problem is not None:
-            problems.append((name, *problem))
-    if problems:
-        raise invalid_properties(problems, portal.portal_id)

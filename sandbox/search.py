@@ -1,4 +1,4 @@
-"""Search over what the index has seen: filters, case rules, sorts (hubspot_api.md 3)."""
+"""Search over what the index has seen: filters, case rules, sorts (section 3)."""
 
 from __future__ import annotations
 
@@ -180,7 +180,8 @@ class Search:
 
     def _order(self, found: list[Record], name: str, descending: bool) -> None:
         if name == "hs_object_id":
-            found.sort(key=by_id, reverse=descending)
+            if descending:  # the table is in ascending order anyway
+                found.reverse()
             return
         comparable = _comparable(self._type(name))
         known: list[tuple[Any, Record]] = []

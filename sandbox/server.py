@@ -157,6 +157,9 @@ class Handler(BaseHTTPRequestHandler):
                 _refuse(fault, faults.retry_after)
             with portal.lock:
                 portal.settle()
+                found = find(self.command, path) if path else None
+                if found is None:
+                    return self._page(404, "Page not found")
                 token = authenticate(
                     self.headers.get("Authorization"),
                     portal.tokens,
@@ -164,9 +167,6 @@ class Handler(BaseHTTPRequestHandler):
                 )
                 if path[:1] != ("_sandbox",):
                     headers = portal.limits.check(token.name, kind, portal.today())
-                found = find(self.command, path) if path else None
-                if found is None:
-                    return self._page(404, "Page not found")
                 request = Request(
                     portal=portal,
                     method=self.command,

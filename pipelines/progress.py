@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+_SHOWN_SECONDS = 0.05
 _RATE_AFTER = 0.5  # seconds; before that a rate is noise
 
 
@@ -96,8 +97,9 @@ class Progress:
                 if len(self._steps) == 1:
                     step.end = now  # alone, it lasted until now
                 count = f"{step.done:,}" if step.done else ""
-                seconds = step.end - step.begin
-                line = f"  {name:<24} {count:>9} {step.rate():>9} {seconds:6.1f} s"
+                spent = step.end - step.begin
+                seconds = f"{spent:6.1f} s" if spent >= _SHOWN_SECONDS else ""
+                line = f"  {name:<24} {count:>9} {step.rate():>9} {seconds}".rstrip()
                 if self._bars is not None and step.task is not None:
                     self._bars.remove_task(step.task)
                     self._bars.console.print(line, highlight=False, markup=False)

@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 _SHORTEST = 6  # shorter "secrets" are placeholders; masking them would garble prose
+_known: set[str] = set()  # what log records are searched for
 
 
 def secrets() -> list[str]:
@@ -37,17 +38,17 @@ def mask(text: str) -> str:
 
 def mask_logs() -> None:
     """Let no log record of any library carry a secret, whatever its handler does."""
+    _known.update(secrets())
     make = logging.getLogRecordFactory()
     if getattr(make, "masks", False):
         return  # once per process
-    known = secrets()
 
     def masked(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         if record.exc_info:
             text = logging.Formatter().formatException(record.exc_info)
             record.exc_info, record.exc_text = None, text
-        for secret in known:
+        for secret in _known:
             if secret in (message := record.getMessage()):
                 record.msg, record.args = message.replace(secret, "***"), ()
             if record.exc_text:

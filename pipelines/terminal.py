@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from pipelines.check import Answer
     from pipelines.sync import Finished
 
-_SHOWN = 20  # customers; beyond that the reader wants a query, not a scroll
+_SHOWN = 12  # customers; beyond that the reader wants a query, not a scroll
 _WIDTH_OF_A_PIPE = 120
+
+_WITHOUT = "new, without access"
 
 # Of a plan's actions, those that people ask about first.
 _ORDER = {"revoke": 0, "grant": 1, "change": 2, "create": 3, "update": 4}
@@ -36,13 +38,18 @@ def print_sync(
     """What a sync changed, why, and what it cost."""
     console, run = _console(), done.run
     console.print()
-    moved = [(_action(event), event) for event in events]
+    moved = sorted(
+        ((_action(event), event) for event in events), key=lambda each: each[0]
+    )
     counts = Counter(action for action, _ in moved)
-    if moved:
+    without = counts.pop(_WITHOUT, 0)
+    if counts:
         console.print(f"Access: {_counts(counts)}.", style="bold")
-        _customers(console, [each for each in moved if each[0] != "no access"])
+        _customers(console, [each for each in moved if each[0] != _WITHOUT])
     else:
         console.print("Nobody gained or lost access.", style="bold")
+    if without:
+        console.print(f"{without} new customers have no access.")
     console.print()
     _line(console, "HubSpot records", _counts(run.rows_changed) or "none changed")
     _line(console, "rows in app", _counts(run.app_rows_changed) or "none touched")
@@ -143,8 +150,8 @@ def _action(event: dict[str, Any]) -> str:
     """What an access event means to the customer."""
     before, after = bool(event["from_enabled"]), bool(event["to_enabled"])
     if before != after:
-        return "gained" if after else "lost"
-    return "other level" if after else "no access"
+        return "gained" if after else "LOST"
+    return "other level" if after else _WITHOUT
 
 
 def _customers(console: Console, rows: list[tuple[str, dict[str, Any]]]) -> None:

@@ -96,7 +96,7 @@ The database is {DATABASE}. Look around, for example with
 
   select * from app.access where not is_enabled           -- who may not log in, why
   select * from app.access_events order by event_id desc  -- every change of access
-  select * from ops.findings                              -- what in HubSpot needs a person
+  select * from ops.findings                              -- what needs a person
 
 Next: `make test`, or your own HubSpot (README: With your own HubSpot)."""
     )
@@ -105,7 +105,7 @@ Next: `make test`, or your own HubSpot (README: With your own HubSpot)."""
 
 def _sync(server: Any) -> int | None:
     """Run `hubsync sync` as a scheduler would; API calls it made, None if it failed."""
-    before = sum(server.calls.values())
+    before: int = sum(server.calls.values())
     environment = {
         **os.environ,
         "SOURCES__HUBSPOT__BASE_URL": server.url,
@@ -118,7 +118,8 @@ def _sync(server: Any) -> int | None:
     if done.returncode:
         print(f"hubsync sync ended with exit code {done.returncode}.", file=sys.stderr)
         return None
-    return sum(server.calls.values()) - before
+    after: int = sum(server.calls.values())
+    return after - before
 
 
 def _work_in_hubspot(story: Story, portal: Portal) -> list[dict[str, Any]]:
@@ -128,13 +129,13 @@ def _work_in_hubspot(story: Story, portal: Portal) -> list[dict[str, Any]]:
         "select access.customer_id, customers.name from app.access "
         "join app.customers using (customer_id) where access.is_enabled "
         "and access.reason_code = 'SUBSCRIPTION_ACTIVE' "
-        "and customers.record_state = 'live' order by customers.name limit 4"
+        "and customers.record_state = 'live' order by access.customer_id limit 4"
     )
     waiting = story.ask(
         "select access.customer_id, customers.name from app.access "
         "join app.customers using (customer_id) where not access.is_enabled "
         "and access.reason_code = 'NO_SUBSCRIPTION' "
-        "and customers.record_state = 'live' order by customers.name limit 1"
+        "and customers.record_state = 'live' order by access.customer_id limit 1"
     )
     churning, survivor, merged, moving = paying
     (winning,) = waiting
@@ -190,16 +191,20 @@ def _told(story: Story, change: dict[str, Any]) -> bool:
 
 def _tell_access(story: Story, change: dict[str, Any]) -> str | None:
     rows = story.ask(
-        "select is_enabled, reason_code, evidence from app.access "
-        "where customer_id = ?",
+        "select is_enabled, reason_code, evidence ->> 'property', "
+        "evidence ->> 'value', evidence ->> 'hubspot_url' "
+        "from app.access where customer_id = ?",
         change["id"],
     )
     if not rows or rows[0][0] != change["enabled"]:
         return None
-    _, reason, evidence = rows[0]
+    _, reason, name, value, url = rows[0]
     verb = "gained" if change["enabled"] else "lost"
     why = _REASONS.get(reason, "see the evidence")
-    return f"{change['name']} {verb} access: {reason}, {why}\n    {evidence}"
+    return (
+        f"{change['name']} {verb} access: {reason}, {why}\n"
+        f"    because {name} = {value} in {url}"
+    )
 
 
 def _tell_alias(story: Story, change: dict[str, Any]) -> str | None:

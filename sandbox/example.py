@@ -7,6 +7,7 @@ are relative to `now`, so that what is in force stays in force whenever this run
 from __future__ import annotations
 
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -87,6 +88,7 @@ class _Builder:
         self.products: dict[str, int] = {}
         self.people: dict[int, list[int]] = {}  # company -> contacts
         self.labels: dict[str, tuple[str, int]] = {}
+        self.seen: Counter[str] = Counter()
 
     def build(self, count: int) -> None:
         portal = self.portal
@@ -346,9 +348,13 @@ class _Builder:
         rng = self.rng
         sku, _, price, most = rng.choice(PLANS)
         seats = rng.randrange(1, most)
-        commerce = kind in ("past_due", "canceled") or (
-            kind in ("active", "paused") and rng.random() < 0.25
-        )
+        self.seen[kind] += 1
+        commerce = {
+            "past_due": True,
+            "canceled": True,
+            "paused": self.seen[kind] % 2 == 0,
+            "active": rng.random() < 0.25,
+        }.get(kind, False)
         if kind in ("prospect", "no_subscription"):
             for _ in range(rng.randrange(1, 3)):
                 self._open_or_lost(company, sku, seats, price)
@@ -476,7 +482,7 @@ class _Builder:
     ) -> None:
         rng = self.rng
         status = {"active": "active", "paused": "paused", "past_due": "past_due"}.get(
-            kind, rng.choice(("canceled", "expired"))
+            kind, ("canceled", "expired")[self.seen[kind] % 2]
         )
         if kind == "active" and number % 97 == 0:
             status = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from hubspot import Client  # type: ignore[attr-defined]
+from hubspot import Client
 
 from sandbox import Portal, Server, serve
 

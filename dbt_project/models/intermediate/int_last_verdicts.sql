@@ -19,10 +19,12 @@ ranked as (
         row_number() over (
             partition by coalesce(aliases.survivor_id, access.customer_id)
             order by
-                case when access.is_enabled then 0 else 1 end,
+                case when access.is_enabled then 0 else 1 end asc,
+                case when access.reason_code = 'OVERRIDE_GRANT' then 1 else 0 end asc,
+                access.access_until desc nulls first,
                 levels.rank desc nulls last,
-                case when aliases.survivor_id is null then 0 else 1 end,
-                access.customer_id
+                case when aliases.survivor_id is null then 0 else 1 end asc,
+                access.customer_id asc
         ) as preference
     from access
     left join aliases on access.customer_id = aliases.alias_id

@@ -1,0 +1,14 @@
+-- Neither a link too few nor one too many.
+select
+    coalesce(memberships.contact_id, published.contact_id) as contact_id,
+    coalesce(memberships.customer_id, published.customer_id) as customer_id
+from {{ ref('int_memberships') }} as memberships
+full join {{ ref('memberships') }} as published
+    on
+        memberships.contact_id = published.contact_id
+        and memberships.customer_id = published.customer_id
+where
+    memberships.contact_id is null
+    or published.contact_id is null
+    or memberships.is_primary <> published.is_primary
+    or memberships.labels is distinct from published.labels

@@ -1,0 +1,26 @@
+-- Every change of access is explained: flags that no event accounts for were changed
+-- behind the project's back.
+select
+    published.customer_id,
+    published.access_level,
+    events.to_level
+from {{ ref('access') }} as published
+left join (
+    select
+        customer_id,
+        to_level,
+        to_enabled,
+        row_number() over (
+            partition by customer_id
+            order by event_id desc
+        ) as age
+    from {{ ref('access_events') }}
+) as events
+    on published.customer_id = events.customer_id and events.age = 1
+where
+    published.version > 0
+    and (
+        events.customer_id is null
+        or events.to_level <> published.access_level
+        or events.to_enabled <> published.is_enabled
+    )

@@ -1,0 +1,19 @@
+-- One id twice in raw would become two customers, or one customer twice; custom
+-- objects, which no source declares, are looked at as well.
+{% for relation in raw_object_tables() %}
+    select
+        '{{ relation.identifier }}' as object_type,
+        id as object_id,
+        count(*) as row_count
+    from {{ relation }}
+    group by id
+    having count(*) > 1 or id is null
+    union all
+{% endfor %}
+select
+    object_type,
+    cast(null as text) as object_id,
+    count(*) as row_count
+from {{ source('hubspot_raw', 'object_types') }}
+group by object_type
+having count(*) > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import threading
 import uuid
 from collections import Counter
@@ -91,7 +92,9 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hung up is no news."""
+        """A client that hung up is no news; anything else is a bug of ours."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -199,7 +202,7 @@ class Handler(BaseHTTPRequestHandler):
             return cast(Answer, handler(request))
         except ApiError:
             raise
-        except (AttributeError, KeyError, TypeError) as problem:
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
             # A body of the wrong shape; HubSpot says no more than this either.
             raise error(
                 400,

@@ -18,8 +18,16 @@ Differences = Callable[[Warehouse, Portal], list[str]]
 
 
 @pytest.fixture
-def load(server: object, warehouse: Warehouse) -> Callable[..., LoadReport]:
-    """One load of the served portal; raises when it is not complete."""
+def load(
+    server: object, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., LoadReport]:
+    """One load of the served portal; raises when it is not complete.
+
+    The portal has no limits here, so neither has the client.
+    """
+    monkeypatch.setenv("SOURCES__HUBSPOT__REQUESTS_PER_TEN_SECONDS", "100000")
+    monkeypatch.setenv("SOURCES__HUBSPOT__SEARCHES_PER_SECOND", "10000")
+    monkeypatch.setattr("pipelines.hubspot.client._ASSOCIATIONS", 100000)
 
     def run(*, full: bool = False) -> LoadReport:
         report = Load(warehouse, Settings.load(), full=full).run()

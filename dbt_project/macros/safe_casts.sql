@@ -10,14 +10,14 @@
     nullif({{ value }}, '')
 {%- endmacro %}
 
-{#- Up to 15 digits before the point, as numeric(18, 2) can hold; scientific notation
-    with small exponents, as HubSpot sends it. -#}
-{% macro as_number(value) -%}
+{#- By default up to 15 digits before the point, as numeric(18, 2) can hold; also
+    scientific notation with small exponents, as HubSpot sends it. -#}
+{% macro as_number(value, type='numeric(18, 2)', digits=15) -%}
     case
-        when {{ value }} ~ '^ *[+-]?([0-9]{1,15}([.][0-9]{0,30})?|[.][0-9]{1,30}) *$'
-            then cast(trim({{ value }}) as numeric(18, 2))
+        when {{ value }} ~ '^ *[+-]?([0-9]{1,{{ digits ~ '}' }}([.][0-9]{0,30})?|[.][0-9]{1,30}) *$'
+            then cast(trim({{ value }}) as {{ type }})
         when {{ value }} ~ '^ *[+-]?[0-9]([.][0-9]{0,30})?[eE]([+]?0?[0-9]|[+]?1[0-4]|-[0-9]{1,2}) *$'
-            then cast(cast(trim({{ value }}) as double precision) as numeric(18, 2))
+            then cast(cast(trim({{ value }}) as double precision) as {{ type }})
     end
 {%- endmacro %}
 

@@ -58,10 +58,10 @@ def postgres_server() -> Iterator[dict[str, str]]:
         "PGUSER": uri.username or "postgres",
         "PGDATABASE": "postgres",
     }
-    _administer(variables, "alter system set fsync = off")
-    _administer(variables, "alter system set synchronous_commit = off")
-    _administer(variables, "alter system set full_page_writes = off")
-    _administer(variables, "select pg_reload_conf()")
+    administer(variables, "alter system set fsync = off")
+    administer(variables, "alter system set synchronous_commit = off")
+    administer(variables, "alter system set full_page_writes = off")
+    administer(variables, "select pg_reload_conf()")
     try:
         yield variables
     finally:
@@ -69,7 +69,8 @@ def postgres_server() -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _administer(variables: dict[str, str], statement: str) -> None:
+def administer(variables: dict[str, str], statement: str) -> None:
+    """Run one statement on the server's own database, outside a transaction."""
     connection = psycopg2.connect(
         host=variables["PGHOST"],
         port=variables.get("PGPORT") or 5432,
@@ -91,13 +92,13 @@ def postgres_database(
 ) -> Iterator[str]:
     """A fresh, empty database; the PG* variables point to it during the test."""
     name = f"hubsync_test_{uuid.uuid4().hex[:12]}"
-    _administer(postgres_server, f'create database "{name}"')
+    administer(postgres_server, f'create database "{name}"')
     for variable, value in {**postgres_server, "PGDATABASE": name}.items():
         monkeypatch.setenv(variable, value)
     try:
         yield name
     finally:
-        _administer(postgres_server, f'drop database "{name}" with (force)')
+        administer(postgres_server, f'drop database "{name}" with (force)')
 
 
 @pytest.fixture
@@ -131,4 +132,7 @@ def server(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     with serve(portal, port=0) as running:
         monkeypatch.setenv("SOURCES__HUBSPOT__BASE_URL", running.url)
         monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", portal.token)
+        # The portal states no limits, so none are kept to: tests would only wait.
+        monkeypatch.setenv("SOURCES__HUBSPOT__REQUESTS_PER_TEN_SECONDS", "5000")
+        monkeypatch.setenv("SOURCES__HUBSPOT__SEARCHES_PER_SECOND", "500")
         yield running

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.cli import main
 from pipelines.warehouse import Warehouse
+from sandbox import Portal, Server, serve
+from tests.conftest import administer
+
+PORTAL_SIZE = 40  # companies
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,60 @@ def hubsync(capsys: pytest.CaptureFixture[str]) -> Hubsync:
     return run
 
 
+@pytest.fixture(scope="session")
+def duckdb_after_a_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DuckDB file after one sync of the example portal; to be copied."""
+    path = tmp_path_factory.mktemp("synced") / "hubsync.duckdb"
+    with _first_sync(HUBSYNC_TARGET="duckdb", HUBSYNC_DUCKDB=str(path)):
+        return path
+
+
+@pytest.fixture(scope="session")
+def postgres_after_a_sync(postgres_server: dict[str, str]) -> Iterator[str]:
+    """A PostgreSQL database after one sync of the example portal; a template."""
+    name = f"hubsync_test_{uuid.uuid4().hex[:12]}"
+    administer(postgres_server, f'create database "{name}"')
+    settings = {**postgres_server, "PGDATABASE": name, "HUBSYNC_TARGET": "postgres"}
+    with _first_sync(**settings):
+        yield name
+    administer(postgres_server, f'drop database "{name}" with (force)')
+
+
+@contextmanager
+def _first_sync(**settings: str) -> Iterator[None]:
+    portal = Portal.example(companies=PORTAL_SIZE, seed=1)
+    with pytest.MonkeyPatch.context() as patch, serve(portal, port=0) as server:
+        patch.setenv("SOURCES__HUBSPOT__BASE_URL", server.url)
+        patch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", portal.token)
+        patch.setenv("SOURCES__HUBSPOT__REQUESTS_PER_TEN_SECONDS", "5000")
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        assert main(["sync"]) == 0
+    yield
+
+
+@pytest.fixture
+def synced(
+    request: pytest.FixtureRequest, warehouse: Warehouse, server: Server
+) -> Warehouse:
+    """`warehouse` after one sync of `portal`, without waiting for that sync again."""
+    template = request.getfixturevalue(f"{warehouse.target}_after_a_sync")
+    if warehouse.path is not None:
+        shutil.copy(template, warehouse.path)
+        return warehouse
+    name = os.environ["PGDATABASE"]
+    variables = request.getfixturevalue("postgres_server")
+    administer(variables, f'drop database "{name}"')
+    administer(variables, f'create database "{name}" template "{template}"')
+    return warehouse
+
+
+@pytest.fixture
+def portal() -> Portal:
+    """The example portal, as the fixtures above have synced it."""
+    return Portal.example(companies=PORTAL_SIZE, seed=1)
+
+
 @pytest.fixture
 def failing_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tries instead of six, for tests of what happens when they are used up."""
@@ -60,8 +123,13 @@ def app_rows(warehouse: Warehouse) -> dict[str, list[str]]:
         "select table_name from information_schema.tables where table_schema = 'app' "
         "order by table_name",
     )
-    written = "xmin::text, " if warehouse.target == "postgres" else ""
+    xmin = "xmin::text" if warehouse.target == "postgres" else "''"
     return {
-        table: sorted(map(str, query(warehouse, f"select {written}* from app.{table}")))
+        table: sorted(
+            map(
+                str,
+                query(warehouse, f"select {xmin}, cast(t as text) from app.{table} t"),
+            )
+        )
         for (table,) in tables
     }

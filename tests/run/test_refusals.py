@@ -15,7 +15,7 @@ import pytest
 
 from pipelines import policy
 from pipelines.warehouse import Warehouse
-from sandbox import Portal
+from sandbox import Portal, Server
 from tests.run.conftest import Hubsync, app_rows, query
 
 pytestmark = pytest.mark.usefixtures("failing_fast")
@@ -41,7 +41,7 @@ def test_without_a_token_it_says_how_to_get_one(
 
 def test_a_wrong_token_is_refused_and_never_shown(
     warehouse: Warehouse,
-    server: object,
+    server: Server,
     hubsync: Hubsync,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -57,31 +57,29 @@ def test_a_wrong_token_is_refused_and_never_shown(
 def test_a_missing_scope_is_named_with_its_object(
     duckdb_file: Path,
     portal: Portal,
-    server: object,
+    server: Server,
     hubsync: Hubsync,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scopes = portal.tokens[portal.token].scopes
-    portal.add_token(
-        "narrow-token",
-        scopes=[scope for scope in scopes or () if "deals" not in scope]
-        or ["crm.objects.companies.read", "crm.objects.owners.read"],
+    objects = (
+        "companies contacts line_items products subscriptions tickets custom owners"
     )
+    scopes = [f"crm.objects.{name}.read" for name in objects.split()]
+    portal.add_token("narrow-token", scopes=scopes)
     monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", "narrow-token")
     outcome = hubsync("sync")
     assert outcome.code == 2
-    assert "scope" in outcome.err
-    assert "deals" in outcome.err
+    assert "may not read deals" in outcome.err
+    assert "scope crm." in outcome.err
+    assert ".deals.read" in outcome.err
 
 
 def test_an_unreachable_host_ends_after_bounded_tries_with_nothing_published(
-    warehouse: Warehouse,
-    server: object,
+    synced: Warehouse,
     hubsync: Hubsync,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert hubsync("sync").code == 0
-    before = app_rows(warehouse)
+    before = app_rows(synced)
     with socket.socket() as unused:  # bound, never listening: refuses connections
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -90,13 +88,13 @@ def test_an_unreachable_host_ends_after_bounded_tries_with_nothing_published(
     assert outcome.code == 1
     assert "after 2 tries" in outcome.err
     assert "othing was published" in outcome.err
-    assert app_rows(warehouse) == before
-    assert last_run(warehouse) == ("failed", 1)
+    assert app_rows(synced) == before
+    assert last_run(synced) == ("failed", 1)
 
 
 def test_a_policy_row_about_a_stage_that_is_not_there_stops_before_loading(
     duckdb_file: Path,
-    server: object,
+    server: Server,
     hubsync: Hubsync,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -114,17 +112,17 @@ def test_a_policy_row_about_a_stage_that_is_not_there_stops_before_loading(
 
 
 def test_a_second_sync_at_the_same_time_ends_with_75(
-    warehouse: Warehouse, server: object, hubsync: Hubsync
+    warehouse: Warehouse, server: Server, hubsync: Hubsync
 ) -> None:
     with warehouse.lock():
         outcome = hubsync("sync")
     assert outcome.code == 75
     assert "Another sync is running" in outcome.err
-    assert server.requests == []  # type: ignore[attr-defined]
+    assert server.requests == []
 
 
 def test_a_stopped_sync_says_so_and_the_next_one_completes(
-    duckdb_file: Path, portal: Portal, server: object, hubsync: Hubsync
+    duckdb_file: Path, portal: Portal, server: Server, hubsync: Hubsync
 ) -> None:
     portal.latency_seconds = 0.5
     process = subprocess.Popen(
@@ -134,7 +132,7 @@ def test_a_stopped_sync_says_so_and_the_next_one_completes(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not server.requests and process.poll() is None:  # type: ignore[attr-defined]
+    while not server.requests and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
@@ -148,25 +146,21 @@ def test_a_stopped_sync_says_so_and_the_next_one_completes(
 
 
 def test_a_run_that_was_killed_is_marked_by_the_next(
-    warehouse: Warehouse, server: object, hubsync: Hubsync
+    synced: Warehouse, hubsync: Hubsync
 ) -> None:
-    from pipelines import ops
-
-    with warehouse.connect() as connection:
-        ops.create_tables(connection)
+    with synced.connect() as connection:
         connection.execute(
             "insert into ops.sync_runs (run_id, command, started_at, status) "
             "values ('killed', 'sync', current_timestamp, 'running')"
         )
     assert hubsync("sync").code == 0
-    rows = query(warehouse, "select status from ops.sync_runs where run_id = 'killed'")
+    rows = query(synced, "select status from ops.sync_runs where run_id = 'killed'")
     assert rows == [("interrupted",)]
 
 
 def test_the_token_is_in_no_output_file_or_table(
-    warehouse: Warehouse,
+    synced: Warehouse,
     portal: Portal,
-    server: object,
     hubsync: Hubsync,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -187,11 +181,11 @@ def test_the_token_is_in_no_output_file_or_table(
         if path.is_file():
             assert token.encode() not in path.read_bytes(), path
     tables = query(
-        warehouse,
+        synced,
         "select table_schema, table_name from information_schema.tables "
         "where table_schema not in ('pg_catalog', 'information_schema')",
     )
     assert len(tables) > 30
     for schema, table in tables:
-        rows = query(warehouse, f'select * from "{schema}"."{table}"')
+        rows = query(synced, f'select * from "{schema}"."{table}"')
         assert token not in str(rows), f"{schema}.{table}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.warehouse import Warehouse
-from sandbox import Portal
+from sandbox import Portal, Server
 from tests.run.conftest import Hubsync
 
 
@@ -22,9 +22,8 @@ def test_status_before_the_first_sync_is_stale_and_makes_no_file(
 
 
 def test_status_after_a_sync_is_fresh_until_the_limit(
-    warehouse: Warehouse, server: object, hubsync: Hubsync
+    synced: Warehouse, hubsync: Hubsync
 ) -> None:
-    assert hubsync("sync").code == 0
     fresh = hubsync("status")
     assert fresh.code == 0
     assert fresh.out.startswith("Fresh")
@@ -46,7 +45,7 @@ def test_a_wrong_limit_is_a_sentence(
 
 
 def test_check_answers_for_token_portal_scopes_policy_and_database(
-    warehouse: Warehouse, portal: Portal, server: object, hubsync: Hubsync
+    warehouse: Warehouse, portal: Portal, server: Server, hubsync: Hubsync
 ) -> None:
     outcome = hubsync("check")
     assert outcome.code == 0, outcome.out
@@ -58,7 +57,26 @@ def test_check_answers_for_token_portal_scopes_policy_and_database(
 def test_check_names_every_missing_scope(
     duckdb_file: Path,
     portal: Portal,
-    server: object,
+    server: Server,
+    hubsync: Hubsync,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    objects = "companies deals line_items products custom owners"
+    kinds = ("objects", "schemas")
+    scopes = [f"crm.{kind}.{name}.read" for kind in kinds for name in objects.split()]
+    scopes += [f"crm.schemas.{name}.read" for name in ("contacts", "subscriptions")]
+    portal.add_token("narrow-token", scopes=[*scopes, "tickets"])
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", "narrow-token")
+    outcome = hubsync("check")
+    assert outcome.code == 2, outcome.out
+    assert "✗ scopes: The HubSpot token may not read contacts" in outcome.out
+    assert "✗ scopes: The HubSpot token may not read subscriptions" in outcome.out
+    assert "✓ scopes: may read companies, deals, " in outcome.out
+
+
+def test_check_goes_on_after_a_wrong_token(
+    duckdb_file: Path,
+    server: Server,
     hubsync: Hubsync,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -72,7 +90,7 @@ def test_check_names_every_missing_scope(
 
 def test_check_says_that_a_database_cannot_be_reached(
     duckdb_file: Path,
-    server: object,
+    server: Server,
     hubsync: Hubsync,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from pipelines.warehouse import Warehouse
-from sandbox import Portal
+from sandbox import Portal, Server
 from tests.run.conftest import Hubsync, app_rows, query
 
 TYPES = (
@@ -46,53 +46,51 @@ def by_reason(warehouse: Warehouse, reason: str, count: int) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def test_a_sync_loads_and_publishes_and_an_unchanged_one_touches_nothing(
-    warehouse: Warehouse, portal: Portal, server: object, hubsync: Hubsync
+def test_a_first_sync_holds_every_live_record_and_fills_app(
+    synced: Warehouse, portal: Portal
 ) -> None:
-    first = hubsync("sync")
-    assert first.code == 0, first.err
-    assert "gained access" in first.out
     for name in TYPES:
-        rows = query(
-            warehouse, f"select id from hubspot_raw.{name} where _state = 'live'"
-        )
+        rows = query(synced, f"select id from hubspot_raw.{name} where _state = 'live'")
         assert {row[0] for row in rows} == set(portal.live_ids(name)), name
-    enabled = query(warehouse, "select count(*) from app.access where is_enabled")
-    assert enabled[0][0] > 0
-    before = app_rows(warehouse)
+    assert query(synced, "select 1 from app.access where is_enabled limit 1")
+    assert query(synced, "select 1 from app.access where not is_enabled limit 1")
+    assert len(events(synced)) == query(synced, "select count(*) from app.access")[0][0]
 
-    server.calls.clear()  # type: ignore[attr-defined]
-    second = hubsync("sync")
-    assert second.code == 0, second.err
-    assert "Nobody gained or lost access." in second.out
-    assert app_rows(warehouse) == before
 
-    calls = server.calls  # type: ignore[attr-defined]
-    types = query(warehouse, "select count(*) from hubspot_raw.object_types")[0][0]
-    assert calls["search"] <= types
-    assert sum(calls.values()) - calls["search"] <= 25
-    recorded = query(
-        warehouse,
+def test_an_unchanged_sync_is_cheap_and_touches_nothing(
+    synced: Warehouse, server: Server, hubsync: Hubsync
+) -> None:
+    before = app_rows(synced)
+    outcome = hubsync("sync")
+    assert outcome.code == 0, outcome.err
+    assert "Nobody gained or lost access." in outcome.out
+    assert "none touched" in outcome.out
+    assert app_rows(synced) == before
+
+    types = query(synced, "select count(*) from hubspot_raw.object_types")[0][0]
+    assert server.calls["search"] <= types
+    assert sum(server.calls.values()) - server.calls["search"] <= 25
+    runs = query(
+        synced,
         "select status, exit_code, api_calls, changes from ops.sync_runs "
         "order by started_at",
     )
-    assert [row[:2] for row in recorded] == [("done", 0), ("done", 0)]
-    assert recorded[1][2:] == (sum(calls.values()), 0)
+    assert [run[:2] for run in runs] == [("done", 0), ("done", 0)]
+    assert runs[1][2:] == (sum(server.calls.values()), 0)
 
 
 def test_a_plan_says_what_the_next_sync_does_and_publishes_nothing(
-    warehouse: Warehouse, portal: Portal, server: object, hubsync: Hubsync
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
 ) -> None:
-    assert hubsync("sync").code == 0
-    seen = len(events(warehouse))
-    untouched = {row[0]: row for row in query(warehouse, "select * from app.customers")}
-    moving = by_reason(warehouse, "SUBSCRIPTION_ACTIVE", 4)
-    churning, moving = moving[0], moving[1:]
-    winning = by_reason(warehouse, "NO_SUBSCRIPTION", 1)[0]
+    seen = len(events(synced))
+    before = {row[0]: row for row in query(synced, "select * from app.customers")}
+    churning, survivor, merged, *moving = by_reason(synced, "SUBSCRIPTION_ACTIVE", 6)
+    (winning,) = by_reason(synced, "NO_SUBSCRIPTION", 1)
     today = datetime.now(UTC).date().isoformat()
     for company in moving:
         portal.update("companies", company, {"city": "Rotterdam"})
     portal.update("companies", churning, {"customer_status": "churned"})
+    portal.merge("companies", survivor, merged)
     deal = portal.create(
         "deals",
         {
@@ -104,78 +102,75 @@ def test_a_plan_says_what_the_next_sync_does_and_publishes_nothing(
         },
     )
     portal.associate("deals", deal, "companies", winning)
-
-    before = app_rows(warehouse)
-    planned = hubsync("plan", "--json")
-    assert planned.code == 0, planned.err
-    assert app_rows(warehouse) == before
-    plan = json.loads(planned.out)
-    assert set(plan) == {"plan_id", "changes"}
-    changes = {
-        (c["customer_id"], c["reason_code"])
-        for c in plan["changes"]
-        if c["action"] in ("grant", "revoke")
-    }
-    assert changes == {
-        (churning, "STATUS_CHURNED"),
-        (winning, "SUBSCRIPTION_ACTIVE"),
-    }
-    assert all(not change["held"] for change in plan["changes"])
-
-    synced = hubsync("sync")
-    assert synced.code == 0, synced.err
-    assert "Access: " in synced.out
-    assert set(events(warehouse)[seen:]) == {
+    expected = {
         (churning, False, "STATUS_CHURNED"),
         (winning, True, "SUBSCRIPTION_ACTIVE"),
     }
-    now = {row[0]: row for row in query(warehouse, "select * from app.customers")}
-    touched = {key for key, row in now.items() if row != untouched.get(key)}
-    assert set(moving) <= touched <= {*moving, churning, winning}
 
+    published = app_rows(synced)
+    outcome = hubsync("plan", "--json")
+    assert outcome.code == 0, outcome.err
+    assert app_rows(synced) == published
+    plan = json.loads(outcome.out)
+    assert set(plan) == {"plan_id", "changes"}
+    assert {
+        (change["customer_id"], change["action"] == "grant", change["reason_code"])
+        for change in plan["changes"]
+        if change["action"] in ("grant", "revoke")
+    } == expected
+    assert {change["held"] for change in plan["changes"]} == {False}
+    planned = {change["customer_id"] for change in plan["changes"]}
 
-def test_a_merge_keeps_the_survivor_and_resolves_the_old_id(
-    warehouse: Warehouse, portal: Portal, server: object, hubsync: Hubsync
-) -> None:
-    assert hubsync("sync").code == 0
-    winner, loser = by_reason(warehouse, "SUBSCRIPTION_ACTIVE", 2)
-    survivor = portal.merge("companies", winner, loser)
-    assert hubsync("sync").code == 0
-    aliases = query(warehouse, "select alias_id, customer_id from app.customer_aliases")
-    assert (loser, survivor) in aliases
-    access = query(
-        warehouse, "select is_enabled from app.access where customer_id = ?", survivor
+    outcome = hubsync("sync")
+    assert outcome.code == 0, outcome.err
+    assert "Access: LOST 1, gained 1" in outcome.out
+    assert {
+        event for event in events(synced)[seen:] if event[0] != survivor
+    } == expected
+    after = {row[0]: row for row in query(synced, "select * from app.customers")}
+    touched = {key for key, row in after.items() if row != before.get(key)}
+    assert {*moving, survivor, merged} <= touched <= planned
+    aliases = query(synced, "select alias_id, customer_id from app.customer_aliases")
+    assert (merged, survivor) in aliases
+    still = query(
+        synced, "select is_enabled from app.access where customer_id = ?", survivor
     )
-    assert access == [(True,)]
+    assert still == [(True,)]
 
 
 def test_json_is_all_that_a_sync_prints(
-    duckdb_file: object, server: object, hubsync: Hubsync
+    synced: Warehouse, portal: Portal, server: Server, hubsync: Hubsync
 ) -> None:
+    (company,) = by_reason(synced, "SUBSCRIPTION_ACTIVE", 1)
+    portal.update("companies", company, {"customer_status": "churned"})
     outcome = hubsync("sync", "--json")
     assert outcome.code == 0, outcome.err
+    assert outcome.err == ""
     result = json.loads(outcome.out)
-    assert result["api_calls"] == sum(server.calls.values())  # type: ignore[attr-defined]
-    assert result["rows_changed"]["companies"] > 0
-    assert {"customer_id", "to_enabled", "reason_code"} <= set(result["changes"][0])
+    assert result["api_calls"] == sum(server.calls.values())
+    assert result["rows_changed"] == {"companies": 1}
+    assert result["app_rows_changed"]["access"] == 1
+    (change,) = result["changes"]
+    assert change["customer_id"] == company
+    assert change["evidence"]["property"] == "customer_status"
+    assert change["evidence"]["value"] == "churned"
 
 
 def test_a_broken_consistency_test_names_its_rows_and_publishes_nothing(
-    warehouse: Warehouse, portal: Portal, server: object, hubsync: Hubsync
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
 ) -> None:
-    assert hubsync("sync").code == 0
-    company = by_reason(warehouse, "SUBSCRIPTION_ACTIVE", 1)[0]
+    (company,) = by_reason(synced, "SUBSCRIPTION_ACTIVE", 1)
     portal.update("companies", company, {"customer_status": "churned"})
-    _inject_duplicate(warehouse, company)
-    before = app_rows(warehouse)
+    _inject_duplicate(synced, company)
+    before = app_rows(synced)
     outcome = hubsync("sync")
     assert outcome.code == 4, outcome.err
-    assert app_rows(warehouse) == before
+    assert app_rows(synced) == before
     assert "unique_stg_hubspot__companies" in outcome.err
     assert company in outcome.err
     assert "Nothing was published" in outcome.err
     status = query(
-        warehouse,
+        synced,
         "select status, exit_code from ops.sync_runs order by started_at desc limit 1",
     )
     assert status == [("inconsistent", 4)]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -38,13 +38,13 @@ from pipelines.hubspot.raw import (
     changed_counts,
     ensure_tables,
     loaded_ids,
-    loaded_merges,
     mark_merged,
     mark_state,
     stored_archived,
     stored_columns,
     stored_rows,
     stored_states,
+    told_merges,
 )
 from pipelines.hubspot.reading import LIST_PAGE, batch_read, list_pages
 from pipelines.hubspot.records import Record, parse_time, to_arrow
@@ -52,7 +52,7 @@ from pipelines.hubspot.source import hubspot
 from pipelines.hubspot.state import Watermark, ensure_state, read_state, write_state
 from pipelines.hubspot.sweep import Progress, Sweep
 from pipelines.settings import STANDARD_OBJECTS, Settings
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse import Connection, Warehouse
 
 DATASET = "hubspot_raw"
 
@@ -130,9 +130,12 @@ class Load:
         """
         definitions = self.read_definitions()
         self.report.notes += definitions.notes
-        ensure_state(self.warehouse)
-        columns = self._prepare_tables(definitions)
-        sweeps = self._begin(definitions, columns)
+        with self.warehouse.connect() as connection:
+            ensure_state(connection)
+            columns = self._prepare_tables(connection, definitions)
+            rows = self._changed_definitions(connection, definitions, columns)
+            # Committed before the first load: the next run sees a crash from here on.
+            sweeps = self._begin(connection, definitions, columns)
         links = Associations(
             self.client,
             self.warehouse,
@@ -140,7 +143,6 @@ class Load:
             association_pairs(definitions.object_types, definitions.links),
         )
         with self._pipeline() as run:
-            rows = self._changed_definitions(definitions, columns)
             pending = list(sweeps.values())
             while pending:
                 self._round(run, pending, rows, links, columns)
@@ -151,9 +153,13 @@ class Load:
 
     # -- preparation -----------------------------------------------------------
 
-    def _prepare_tables(self, definitions: Definitions) -> dict[str, Columns]:
-        ensure_tables(self.warehouse, {name: () for name in STANDARD_OBJECTS})
-        assigned = stored_columns(self.warehouse)
+    def _prepare_tables(
+        self, connection: Connection, definitions: Definitions
+    ) -> dict[str, Columns]:
+        index = self.warehouse.target == "postgres"
+        standard: dict[str, list[str]] = {name: [] for name in STANDARD_OBJECTS}
+        ensure_tables(connection, standard, index=index)
+        assigned = stored_columns(connection)
         columns = {
             name: assign_columns(
                 (str(each["name"]) for each in properties), assigned.get(name)
@@ -161,21 +167,25 @@ class Load:
             for name, properties in definitions.properties.items()
         }
         ensure_tables(
-            self.warehouse,
+            connection,
             {
                 name: [*each.in_columns.values(), *_kept(assigned.get(name, {}))]
                 for name, each in columns.items()
             },
+            index=index,
         )
         return columns
 
     def _begin(
-        self, definitions: Definitions, columns: Mapping[str, Columns]
+        self,
+        connection: Connection,
+        definitions: Definitions,
+        columns: Mapping[str, Columns],
     ) -> dict[str, Sweep]:
-        state = read_state(self.warehouse)
+        state = read_state(connection)
         known = {
             (row[0], row[1])
-            for row in stored_rows(self.warehouse, "properties")
+            for row in stored_rows(connection, "properties")
             if row[-1] == "live"
         }
         sweeps: dict[str, Sweep] = {}
@@ -194,12 +204,14 @@ class Load:
                 self.progress,
             )
             sweeps[name].begin()
-        # Written before the first load: a crash from here on is seen by the next run.
-        write_state(self.warehouse, [sweep.watermark for sweep in sweeps.values()])
+        write_state(connection, [sweep.watermark for sweep in sweeps.values()])
         return sweeps
 
     def _changed_definitions(
-        self, definitions: Definitions, columns: Mapping[str, Columns]
+        self,
+        connection: Connection,
+        definitions: Definitions,
+        columns: Mapping[str, Columns],
     ) -> dict[str, pa.Table]:
         """Definition rows that differ from what is stored; the portal's row always.
 
@@ -212,7 +224,7 @@ class Load:
             definitions, lambda kind, name: columns[kind].by_property.get(name)
         )
         for name, rows in now.items():
-            stored = stored_rows(self.warehouse, name)
+            stored = stored_rows(connection, name)
             width = len(KEYS[name])
             present = {row[:width] for row in rows}
             if name in ("properties", "pipelines"):
@@ -244,31 +256,27 @@ class Load:
             loads = run(objects, definition_tables)
         with self._timed("associations"):
             changed: dict[str, list[str]] = {}
-            gone: dict[str, list[str]] = {}
-            for sweep in pending:
-                name = sweep.object_type.name
-                if not sweep.round_ids:
-                    continue
-                changed[name] = (
-                    sweep.round_ids
-                    if sweep.listing or sweep.resumed
-                    else loaded_ids(self.warehouse, name, sweep.round_ids, loads)
-                )
-                merged = self._mark_merges(name, columns[name], sweep.round_ids, loads)
-                if merged:
-                    gone[name] = merged
+            merges: dict[str, dict[str, str]] = {}
+            with self.warehouse.connect() as connection:
+                for sweep in pending:
+                    name, ids = sweep.object_type.name, sweep.round_ids
+                    if not ids:
+                        continue
+                    # A first load and a resumed one may find records whose links
+                    # were not read before a crash, though the records are equal.
+                    changed[name] = (
+                        ids
+                        if sweep.listing or sweep.resumed
+                        else loaded_ids(connection, name, ids, loads)
+                    )
+                    merges[name] = _merges(connection, name, columns[name], ids)
+            gone = {name: list(losers) for name, losers in merges.items()}
             unread = {s.object_type.name: s.unread for s in pending}
             self._link(run, links, changed, gone, unread)
-        write_state(self.warehouse, [sweep.committed() for sweep in pending])
-
-    def _mark_merges(
-        self, name: str, columns: Columns, live: list[str], loads: list[str]
-    ) -> list[str]:
-        told = [columns.by_property.get(prop) for prop in _MERGE_LISTS]
-        merges = loaded_merges(self.warehouse, name, [c for c in told if c], loads)
-        for survivor in live:
-            merges.pop(survivor, None)  # HubSpot just gave it as a live record
-        return mark_merged(self.warehouse, name, merges)
+        with self.warehouse.connect() as connection:
+            for name, losers in merges.items():
+                mark_merged(connection, name, losers)
+            write_state(connection, [sweep.committed() for sweep in pending])
 
     def _link(
         self,
@@ -307,41 +315,40 @@ class Load:
             return
         with self._timed("archive"):
             self.progress("archived records", 0, None)
+            with self.warehouse.connect() as connection:
+                stored = [stored_archived(connection, s.object_type.name) for s in due]
             with ThreadPoolExecutor(8) as pool:
-                found = list(pool.map(self._archived, due))
-            tables: dict[str, Callable[[], Iterator[pa.Table]]] = {}
-            changed: dict[str, list[str]] = {}
-            gone: dict[str, list[str]] = {}
+                found = list(pool.map(self._archived, due, stored))
+            read: list[tuple[Sweep, _Archived]] = []
             for sweep, result in zip(due, found, strict=True):
                 if isinstance(result, HubsyncError):
                     sweep.failure = result
-                    continue
-                name = sweep.object_type.name
-                batches = [
-                    to_arrow(part, columns[name], state)
-                    for part, state in (
-                        (result.archived, "archived"),
-                        (result.restored, "live"),
-                    )
-                    if part
-                ]
-                if batches:
-                    tables[name] = partial(_each, batches)
-                gone[name] = [str(record["id"]) for record in result.archived]
-                changed[name] = [str(record["id"]) for record in result.restored]
-                if result.purged:
-                    gone[name] += mark_state(
-                        self.warehouse, name, result.purged, "erased"
-                    )
-                sweep.watermark.archived_at = self.client.now()
-                sweep.watermark.archived_count = result.count
+                else:
+                    read.append((sweep, result))
+            with self.warehouse.connect() as connection:
+                for sweep, result in read:
+                    _leave_merged(connection, sweep.object_type.name, result)
+            # Links first: a crash before the records are marked repeats both.
+            gone = {s.object_type.name: r.archived_ids + r.purged for s, r in read}
+            changed = {s.object_type.name: r.restored_ids for s, r in read}
+            self._link(run, links, changed, gone, {})
+            tables = {
+                sweep.object_type.name: partial(
+                    result.tables, columns[sweep.object_type.name]
+                )
+                for sweep, result in read
+                if result.archived or result.restored
+            }
             if tables:
                 run(tables, {})
-            self._link(run, links, changed, gone, {})
-            write_state(
-                self.warehouse,
-                [sweep.watermark for sweep in due if sweep.failure is None],
-            )
+            with self.warehouse.connect() as connection:
+                for sweep, result in read:
+                    mark_state(
+                        connection, sweep.object_type.name, result.purged, "erased"
+                    )
+                    sweep.watermark.archived_at = self.client.now()
+                    sweep.watermark.archived_count = result.count
+                write_state(connection, [sweep.watermark for sweep, _ in read])
 
     def _is_due(self, sweep: Sweep) -> bool:
         mark = sweep.watermark
@@ -350,10 +357,10 @@ class Load:
         age = self.client.now() - mark.archived_at
         return age >= timedelta(minutes=self.settings.archived_minutes)
 
-    def _archived(self, sweep: Sweep) -> _Archived | HubsyncError:
-        name = sweep.object_type.name
+    def _archived(
+        self, sweep: Sweep, stored: Mapping[str, datetime | None]
+    ) -> _Archived | HubsyncError:
         try:
-            stored = stored_archived(self.warehouse, name)
             found = _Archived()
             seen: set[str] = set()
             names = sweep.columns.properties
@@ -369,12 +376,6 @@ class Load:
                     if record_id not in stored or stored[record_id] != at:
                         found.archived.append(record)
             found.count = len(seen)
-            states = stored_states(
-                self.warehouse, name, [str(r["id"]) for r in found.archived]
-            )
-            found.archived = [
-                r for r in found.archived if states.get(str(r["id"])) != "merged"
-            ]
             if vanished := stored.keys() - seen:
                 found.restored, purged = batch_read(
                     self.client, sweep.object_type, names, sorted(vanished)
@@ -435,7 +436,8 @@ class Load:
         report.calls = dict(self.client.calls)
         report.rows_read = {n: s.read for n, s in sweeps.items() if s.read}
         tables = [*definitions.object_types, *TABLES]
-        report.rows_changed = changed_counts(self.warehouse, tables, self._loads)
+        with self.warehouse.connect() as connection:
+            report.rows_changed = changed_counts(connection, tables, self._loads)
         report.rows_changed.pop("portal", None)
         failed = [s for s in sweeps.values() if s.failure is not None]
         for sweep in failed:
@@ -455,9 +457,41 @@ class _Archived:
     purged: list[str] = field(default_factory=list)  # gone after 90 days, or erased
     count: int = 0
 
+    @property
+    def archived_ids(self) -> list[str]:
+        return [str(record["id"]) for record in self.archived]
 
-def _each(batches: list[pa.Table]) -> Iterator[pa.Table]:
-    yield from batches
+    @property
+    def restored_ids(self) -> list[str]:
+        return [str(record["id"]) for record in self.restored]
+
+    def tables(self, columns: Columns) -> Iterator[pa.Table]:
+        if self.archived:
+            yield to_arrow(self.archived, columns, "archived")
+        if self.restored:
+            yield to_arrow(self.restored, columns, "live")
+
+
+def _merges(
+    connection: Connection, name: str, columns: Columns, live: list[str]
+) -> dict[str, str]:
+    """loser -> survivor among the stored records, as these live records tell it."""
+    told = [columns.by_property.get(prop) for prop in _MERGE_LISTS]
+    merges = told_merges(connection, name, [c for c in told if c], live)
+    for survivor in live:
+        merges.pop(survivor, None)  # HubSpot just gave it as a live record
+    return merges
+
+
+def _leave_merged(connection: Connection, name: str, result: _Archived) -> None:
+    """A merged-away record stays merged, whatever the archive says of it."""
+    if result.archived:
+        states = stored_states(connection, name, result.archived_ids)
+        result.archived = [
+            record
+            for record in result.archived
+            if states.get(str(record["id"])) != "merged"
+        ]
 
 
 def _kept(assigned: Mapping[str, str | None]) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from typing import Literal
 
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse import Connection
 
 _DDL = """
 create table if not exists ops.watermarks (
@@ -49,27 +49,24 @@ class Watermark:
     archived_count: int = 0
 
 
-def ensure_state(warehouse: Warehouse) -> None:
-    with warehouse.connect() as connection:
-        connection.execute("create schema if not exists ops")
-        connection.execute(_DDL)
+def ensure_state(connection: Connection) -> None:
+    connection.execute("create schema if not exists ops")
+    connection.execute(_DDL)
 
 
-def read_state(warehouse: Warehouse) -> dict[str, Watermark]:
+def read_state(connection: Connection) -> dict[str, Watermark]:
     names = ", ".join(each.name for each in fields(Watermark))
-    with warehouse.connect() as connection:
-        rows = connection.execute(f"select {names} from ops.watermarks")
+    rows = connection.execute(f"select {names} from ops.watermarks")
     return {row[0]: Watermark(*row) for row in rows}
 
 
-def write_state(warehouse: Warehouse, watermarks: list[Watermark]) -> None:
+def write_state(connection: Connection, watermarks: list[Watermark]) -> None:
     names = [each.name for each in fields(Watermark)]
     marks = ", ".join("?" for _ in names)
     updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
-    with warehouse.connect() as connection:
-        for watermark in watermarks:
-            connection.execute(
-                f"insert into ops.watermarks ({', '.join(names)}) values ({marks}) "
-                f"on conflict (object_type) do update set {updates}",
-                astuple(watermark),
-            )
+    for watermark in watermarks:
+        connection.execute(
+            f"insert into ops.watermarks ({', '.join(names)}) values ({marks}) "
+            f"on conflict (object_type) do update set {updates}",
+            astuple(watermark),
+        )

@@ -98,11 +98,18 @@ class Progress:
                     step.end = now  # alone, it lasted until now
                 count = f"{step.done:,}" if step.done else ""
                 spent = step.end - step.begin
+                if not step.done and spent < _SHOWN_SECONDS:
+                    self._close(step)
+                    continue  # it has nothing to say
                 seconds = f"{spent:6.1f} s" if spent >= _SHOWN_SECONDS else ""
                 line = f"  {name:<24} {count:>9} {step.rate():>9} {seconds}".rstrip()
-                if self._bars is not None and step.task is not None:
-                    self._bars.remove_task(step.task)
+                self._close(step)
+                if self._bars is not None:
                     self._bars.console.print(line, highlight=False, markup=False)
                 else:
                     print(line, flush=True)
             self._steps.clear()
+
+    def _close(self, step: _Step) -> None:
+        if self._bars is not None and step.task is not None:
+            self._bars.remove_task(step.task)

@@ -59,14 +59,15 @@ def transform(
         # Parsed first, without variables: they change in every run, and a change of
         # variables makes dbt forget its cached parse (seconds per run). They are
         # rendered when a model is compiled, which happens in the build.
-        parsed = dbtRunner().invoke(["parse", *options])
+        parsed = _invoke(dbtRunner(), ["parse", *options])
         if not isinstance(parsed.result, Manifest):
             raise _project_error(parsed)
         runner = dbtRunner(
             manifest=parsed.result,
             callbacks=[_NodeProgress(progress)] if progress else [],
         )
-        outcome = runner.invoke(
+        outcome = _invoke(
+            runner,
             [
                 "build",
                 *options,
@@ -74,7 +75,7 @@ def transform(
                 # Unit tests prove the code, not the data; `make test` runs them.
                 *("--exclude-resource-type", "unit_test"),
                 *selection,
-            ]
+            ],
         )
     return _judged(warehouse, outcome)
 
@@ -125,6 +126,14 @@ class _NodeProgress:
             self._progress(
                 "transforming and testing", event.data.index, event.data.total
             )
+
+
+def _invoke(runner: dbtRunner, arguments: list[str]) -> dbtRunnerResult:
+    """dbt returns even Ctrl-C as a result; whoever pressed it meant all of us."""
+    outcome = runner.invoke(arguments)
+    if isinstance(outcome.exception, KeyboardInterrupt):
+        raise KeyboardInterrupt
+    return outcome
 
 
 def _judged(warehouse: Warehouse, outcome: dbtRunnerResult) -> TransformReport:

@@ -85,6 +85,7 @@ def main() -> int:
 
     story.chapter("What the app knows now")
     followed = all([_told(story, change) for change in changes])
+    followed &= _nobody_else(story, changes)
     story.tell(
         f"\nThe first sync took {first} API calls, the second {second}. "
         f"All of this took {time.monotonic() - story.started:.0f} seconds."
@@ -186,6 +187,22 @@ def _told(story: Story, change: dict[str, Any]) -> bool:
         story.tell(f"✗ {change['name']}: the app did not follow")
         return False
     story.tell(f"✓ {sentence}")
+    return True
+
+
+def _nobody_else(story: Story, changes: list[dict[str, Any]]) -> bool:
+    """Whether access changed for the people of the story, and for nobody else."""
+    rows = story.ask(
+        "select distinct customer_id from app.access_events where run_id = "
+        "(select max(run_id) from app.access_events) "
+        "and coalesce(from_enabled, false) != to_enabled"
+    )
+    touched = {str(row[0]) for row in rows}
+    meant = {change["id"] for change in changes if change["kind"] == "access"}
+    if others := touched - meant:
+        story.tell(f"✗ access also changed for {', '.join(sorted(others))}")
+        return False
+    story.tell("✓ nobody else's access changed")
     return True
 
 

@@ -139,8 +139,10 @@ def _finish(
 ) -> None:
     text = None
     if error is not None:
-        text = mask(str(error) or type(error).__name__)
-        if not isinstance(error, HubsyncError | KeyboardInterrupt):
+        text = mask(str(error))
+        if isinstance(error, KeyboardInterrupt):
+            text = "Stopped by Ctrl-C or a signal."
+        elif not isinstance(error, HubsyncError):
             text = f"{type(error).__name__}: {text}"
     with warehouse.connect() as connection:
         connection.execute(

@@ -57,3 +57,9 @@
 {% macro start_of_day(day) -%}
     cast({{ day }} as timestamp) at time zone 'UTC'
 {%- endmacro %}
+
+{#- A computed number that fits into numeric(18, 2), else null: a price times a quantity
+    of nonsense must not stop the sync. -#}
+{% macro as_money(value) -%}
+    case when abs({{ value }}) < 1e15 then cast({{ value }} as numeric(18, 2)) end
+{%- endmacro %}

@@ -17,5 +17,6 @@ where
     and verdicts.customer_id not in (
         select subscriptions.customer_id
         from {{ ref('int_subscriptions') }} as subscriptions
-        where subscriptions.status = 'scheduled' and subscriptions.customer_id is not null
+        where
+            subscriptions.status = 'scheduled' and subscriptions.customer_id is not null
     )

@@ -8,14 +8,16 @@ cross join {{ ref('int_clock') }} as clock
 where
     verdicts.is_enabled
     and not case verdicts.reason_code
-        when 'SUBSCRIPTION_ACTIVE' then exists (
-            select 1
-            from {{ ref('int_subscriptions') }} as subscriptions
-            where
-                subscriptions.customer_id
-                = coalesce(verdicts.surviving_customer_id, verdicts.customer_id)
-                and subscriptions.status in ('active', 'trialing', 'cancelling')
-        )
+        when 'SUBSCRIPTION_ACTIVE'
+            then
+                exists (
+                    select 1
+                    from {{ ref('int_subscriptions') }} as subscriptions
+                    where
+                        subscriptions.customer_id
+                        = coalesce(verdicts.surviving_customer_id, verdicts.customer_id)
+                        and subscriptions.status in ('active', 'trialing', 'cancelling')
+                )
         when 'OVERRIDE_GRANT' then verdicts.access_until > clock.now_at
         when 'GRACE' then verdicts.access_until > clock.now_at
         when 'UNKNOWN_HELD' then coalesce(verdicts.access_until > clock.now_at, true)

@@ -14,10 +14,10 @@ select
     subscriptions.status,
     subscriptions.starts_on,
     subscriptions.ends_on,
-    cast(subscriptions.quantity as numeric(18, 2)) as quantity,
-    cast(subscriptions.amount as numeric(18, 2)) as amount,
+    subscriptions.quantity,
+    subscriptions.amount,
     subscriptions.currency,
-    cast(subscriptions.mrr as numeric(18, 2)) as mrr,
+    subscriptions.mrr,
     urls.url_base || subscriptions.object_id as hubspot_url,
     {{ now() }} as synced_at
 from {{ ref('int_subscriptions') }} as subscriptions

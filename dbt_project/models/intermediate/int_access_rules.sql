@@ -9,7 +9,8 @@ clock as (
 )
 
 select
-    facts.*,
+    -- Every fact goes on to the verdict; int_access_facts lists them.
+    facts.*,  -- noqa: AM04
     clock.now_at,
     case
         when facts.override_effect = 'deny' and facts.override_ends_at > clock.now_at

@@ -49,7 +49,8 @@ explained as (
         }) }} as evidence
     from customers
     inner join verdicts
-        on verdicts.customer_id
+        on
+            verdicts.customer_id
             = coalesce(customers.surviving_customer_id, customers.customer_id)
     left join urls on verdicts.evidence_object_type = urls.object_type
 )
@@ -67,9 +68,9 @@ select
     case
         when
             access.reason_code = explained.reason_code
-            and access.object_id is not distinct from explained.evidence_object_id
-            and access.property is not distinct from explained.evidence_property
-            and access.value is not distinct from explained.evidence_value
+            and (access.object_id is not distinct from explained.evidence_object_id)
+            and (access.property is not distinct from explained.evidence_property)
+            and (access.value is not distinct from explained.evidence_value)
             then access.evidence
         else explained.evidence
     end as evidence

@@ -13,11 +13,15 @@ facts as (
     select
         *,
         case
-            when rule = 2 then coalesce(
-                override_level,
-                case when standing in ('in_force', 'grace') then level_given end,
-                '{{ var("default_access_level") }}'
-            )
+            when rule = 2
+                then
+                    coalesce(
+                        override_level,
+                        case
+                            when standing in ('in_force', 'grace') then level_given
+                        end,
+                        '{{ var("default_access_level") }}'
+                    )
             when rule in (4, 5) then level_given
             when rule = 7 and is_held_on then last_level
             else 'none'

@@ -4,7 +4,7 @@ with signals as (
         signals.*,
         row_number() over (
             partition by signals.customer_id
-            order by signals.effective_on desc, signals.code, signals.object_id
+            order by signals.effective_on desc, signals.code asc, signals.object_id asc
         ) as preference
     from {{ ref('int_customer_signals') }} as signals
     cross join {{ ref('int_clock') }} as clock

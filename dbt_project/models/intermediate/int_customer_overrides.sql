@@ -45,9 +45,9 @@ ranked as (
             partition by overrides.customer_id
             order by
                 case when overrides.ends_at > clock.now_at then 0 else 1 end,
-                overrides.effect,
+                overrides.effect asc,
                 overrides.ends_at desc nulls last,
-                overrides.property
+                overrides.property asc
         ) as preference
     from overrides
     cross join clock

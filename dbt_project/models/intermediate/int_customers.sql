@@ -24,7 +24,8 @@ by_lifecycle as (
             policy_values.object_type = policy.object_type
             and policy_values.property = policy.property
             and lower(policy_values.value) = lower(policy.value)
-    where policy_values.object_type = 'companies' and policy_values.record_state = 'live'
+    where
+        policy_values.object_type = 'companies' and policy_values.record_state = 'live'
 ),
 
 by_grant as (
@@ -74,7 +75,8 @@ known as (
         companies.lifecycle_stage,
         owners.name as owner_name,
         owners.email as owner_email,
-        coalesce(parents.survivor_id, companies.parent_company_id) as parent_customer_id,
+        coalesce(parents.survivor_id, companies.parent_company_id)
+            as parent_customer_id,
         companies.record_state,
         urls.url_base || companies.company_id as hubspot_url,
         companies.created_at as hubspot_created_at,

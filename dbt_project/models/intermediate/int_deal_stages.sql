@@ -15,7 +15,9 @@ matched as (
         stages.stage_label,
         policy.meaning as policy_meaning,
         case
-            when not coalesce(stages.is_closed, stages.probability in (0, 1)) then 'open'
+            when
+                not coalesce(stages.is_closed, stages.probability in (0, 1))
+                then 'open'
             when stages.probability = 1 then 'won'
             when stages.probability = 0 then 'lost'
             when stages.probability is not null then 'open'

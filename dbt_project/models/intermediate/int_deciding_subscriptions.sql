@@ -7,7 +7,9 @@ with subscriptions as (
         coalesce(levels.rank, default_levels.rank) as rank,
         coalesce(levels.access_level, default_levels.access_level) as level_given,
         case
-            when subscriptions.status in ('active', 'trialing', 'cancelling') then 'in_force'
+            when
+                subscriptions.status in ('active', 'trialing', 'cancelling')
+                then 'in_force'
             when
                 subscriptions.status in ('past_due', 'ended')
                 and subscriptions.access_ends_on >= clock.today then 'grace'
@@ -43,7 +45,7 @@ ranked as (
                 case when status = 'paused' then 0 else 1 end,
                 case when standing = 'over' then ends_on end desc nulls last,
                 starts_on desc nulls last,
-                subscription_id
+                subscription_id asc
         ) as preference,
         max(case when starts_on <= today then starts_on end) over (
             partition by customer_id

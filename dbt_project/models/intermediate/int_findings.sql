@@ -34,7 +34,11 @@ described as (
             else links.customer_id
         end as customer_id,
         md5(concat_ws(
-            '|', findings.kind, findings.object_type, findings.object_id, findings.detail
+            '|',
+            findings.kind,
+            findings.object_type,
+            findings.object_id,
+            findings.detail
         )) as finding_id
     from findings
     left join links

@@ -33,7 +33,12 @@ select
     'companies' as object_type,
     customer_id as object_id,
     property as detail,
-    'Override ' || property || ' = ' || value || ' is ignored, because ' || date_property
+    'Override '
+    || property
+    || ' = '
+    || value
+    || ' is ignored, because '
+    || date_property
     || case when ends_value is null then ' is empty' else ' is no date' end
     || ': set the day on which it ends.' as what_to_do
 from overrides

@@ -18,8 +18,10 @@ select
     object_id,
     cast(null as text) as detail,
     'No live company is associated'
-    || case when customer_id is null then ', so nobody gets access from it'
-        else ', so the access it gave is held as it was' end
+    || case
+        when customer_id is null then ', so nobody gets access from it'
+        else ', so the access it gave is held as it was'
+    end
     || ': associate the company.' as what_to_do
 from subscriptions
 where not is_linked and record_state = 'live' and status not in ('ended', 'canceled')
@@ -47,10 +49,12 @@ select
     evidence_property as detail,
     case
         when object_type = 'deals'
-            then 'This deal gave access and its stage ("' || coalesce(evidence_value, '')
-                || '") is neither won nor lost now; access is held as it was: close the '
-                || 'deal, or give the stage a row in seeds/deal_stages.csv.'
-        else 'Status "' || coalesce(evidence_value, '') || '" has no meaning in '
+            then
+                'This deal gave access and its stage ("' || coalesce(evidence_value, '')
+                || '") is neither won nor lost now; access is held as it was: close '
+                || 'the deal, or give the stage a row in seeds/deal_stages.csv.'
+        else
+            'Status "' || coalesce(evidence_value, '') || '" has no meaning in '
             || 'seeds/subscription_statuses.csv; access is held as it was.'
     end as what_to_do
 from subscriptions
@@ -64,7 +68,7 @@ select
     record_state as detail,
     'A record that gave access is ' || record_state || ' in HubSpot. That is no reason '
     || 'to revoke: access is held. Restore the record, or say that the customer left.'
-    as what_to_do
+        as what_to_do
 from subscriptions
 where status = 'unknown' and record_state <> 'live'
 union all

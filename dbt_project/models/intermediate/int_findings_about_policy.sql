@@ -9,28 +9,52 @@ properties as (
 ),
 
 named as (
-    select object_type, property, 'churn_signals' as seed
+    select
+        object_type,
+        property,
+        'churn_signals' as seed
     from {{ ref('churn_signals') }}
     union
-    select object_type, date_property, 'churn_signals' as seed
+    select
+        object_type,
+        date_property,
+        'churn_signals' as seed
     from {{ ref('churn_signals') }}
     union
-    select object_type, property, 'subscription_statuses' as seed
+    select
+        object_type,
+        property,
+        'subscription_statuses' as seed
     from {{ ref('subscription_statuses') }}
     union
-    select object_type, property, 'plans' as seed
+    select
+        object_type,
+        property,
+        'plans' as seed
     from {{ ref('plans') }}
     union
-    select object_type, property, 'customer_lifecycle_stages' as seed
+    select
+        object_type,
+        property,
+        'customer_lifecycle_stages' as seed
     from {{ ref('customer_lifecycle_stages') }}
     union
-    select object_type, property, 'policy_dates' as seed
+    select
+        object_type,
+        property,
+        'policy_dates' as seed
     from {{ ref('policy_dates') }}
     union
-    select object_type, property, 'access_overrides' as seed
+    select
+        object_type,
+        property,
+        'access_overrides' as seed
     from {{ ref('access_overrides') }}
     union
-    select object_type, date_property, 'access_overrides' as seed
+    select
+        object_type,
+        date_property,
+        'access_overrides' as seed
     from {{ ref('access_overrides') }}
 ),
 
@@ -56,7 +80,7 @@ select
     pipeline_id as detail,
     'Pipeline "' || coalesce(pipeline_label, pipeline_id) || '" (' || pipeline_id
     || ') has no role and counts as sales: give it a row in seeds/deal_pipelines.csv.'
-    as what_to_do
+        as what_to_do
 from pipelines
 where not has_role
 union all

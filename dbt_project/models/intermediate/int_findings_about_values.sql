@@ -28,7 +28,7 @@ unmapped_signals as (
     where
         signals.code is null
         and policy_values.object_type || '.' || policy_values.property in (
-            select signals.object_type || '.' || signals.property from signals
+            select known.object_type || '.' || known.property from signals as known
         )
 )
 

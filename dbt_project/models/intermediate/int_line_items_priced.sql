@@ -24,15 +24,15 @@ line_items as (
             when 'per_four_years' then 48
             when 'per_five_years' then 60
         end as months_per_payment,
-        coalesce(
-            cast(term_months as integer),
-            case
-                when billing_period ~ '^P[0-9]{1,3}M$'
-                    then cast(replace(replace(billing_period, 'P', ''), 'M', '') as integer)
-                when billing_period ~ '^P[0-9]{1,2}Y$'
-                    then 12 * cast(replace(replace(billing_period, 'P', ''), 'Y', '') as integer)
-            end
-        ) as months_of_term
+        case
+            when term_months between 1 and 1200 then cast(term_months as integer)
+            when billing_period ~ '^P[0-9]{1,3}[MY]$'
+                then
+                    cast(
+                        substring(billing_period, 2, length(billing_period) - 2)
+                        as integer
+                    ) * case when billing_period like '%Y' then 12 else 1 end
+        end as months_of_term
     from {{ ref('stg_hubspot__line_items') }}
     where record_state = 'live'
 ),
@@ -50,6 +50,14 @@ started as (
         associations.parent_type,
         associations.parent_id,
         line_items.*,
+        -- Floating point, since two prices of 18 digits do not fit any decimal.
+        coalesce(
+            line_items.amount,
+            {{ as_money(
+                'cast(line_items.price as double precision)'
+                ' * coalesce(line_items.quantity, 1)'
+            ) }}
+        ) as total,
         coalesce(
             line_items.starts_on, cast(deals.closed_at at time zone 'UTC' as date)
         ) as term_starts_on
@@ -70,12 +78,8 @@ select
     coalesce(own_plan.rank, product_plan.rank) as rank,
     started.currency,
     started.quantity,
-    coalesce(started.amount, started.price * coalesce(started.quantity, 1)) as amount,
-    coalesce(
-        started.mrr,
-        coalesce(started.amount, started.price * coalesce(started.quantity, 1))
-        / started.months_per_payment
-    ) as mrr,
+    started.total as amount,
+    coalesce(started.mrr, started.total / started.months_per_payment) as mrr,
     started.starts_on,
     coalesce(
         started.ends_on,
@@ -91,4 +95,6 @@ from started
 left join plans as own_plan
     on own_plan.object_type = 'line_items' and started.line_item_id = own_plan.object_id
 left join plans as product_plan
-    on product_plan.object_type = 'products' and started.product_id = product_plan.object_id
+    on
+        product_plan.object_type = 'products'
+        and started.product_id = product_plan.object_id

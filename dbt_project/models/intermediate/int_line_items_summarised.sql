@@ -5,7 +5,7 @@ with line_items as (
         *,
         row_number() over (
             partition by parent_type, parent_id
-            order by rank desc nulls last, line_item_id
+            order by rank desc nulls last, line_item_id asc
         ) as preference
     from {{ ref('int_line_items_priced') }}
 )
@@ -21,7 +21,8 @@ select
     sum(case when is_recurring then mrr end) as mrr,
     min(case when is_recurring then starts_on end) as starts_on,
     case
-        when count(case when is_recurring then 1 end)
+        when
+            count(case when is_recurring then 1 end)
             = count(case when is_recurring then ends_on end)
             then max(case when is_recurring then ends_on end)
     end as ends_on,

@@ -38,6 +38,16 @@ kept as (
         )
 )
 
-select * from links
+select
+    contact_id,
+    customer_id,
+    is_primary,
+    labels
+from links
 union all
-select * from kept
+select
+    contact_id,
+    customer_id,
+    is_primary,
+    labels
+from kept

@@ -20,7 +20,7 @@ matched as (
         levels.rank,
         row_number() over (
             partition by policy_values.object_type, policy_values.object_id
-            order by levels.rank desc, plans.plan_code
+            order by levels.rank desc, plans.plan_code asc
         ) as preference
     from policy_values
     inner join plans

@@ -50,7 +50,7 @@ ranked as (
         primacy,
         row_number() over (
             partition by object_type, object_id
-            order by primacy desc, length(company_id), company_id
+            order by primacy desc, length(company_id), company_id asc
         ) as preference,
         count(*) over (partition by object_type, object_id) as company_count
     from links

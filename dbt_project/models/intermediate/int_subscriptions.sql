@@ -58,11 +58,15 @@ judged as (
             when owned.record_state = 'merged' then 'ended'
             when owned.declared_status in ('canceled', 'lost')
                 then case
-                    when owned.declared_status = 'canceled' and owned.ends_on >= owned.today
+                    when
+                        owned.declared_status = 'canceled'
+                        and owned.ends_on >= owned.today
                         then 'cancelling'
                     else 'canceled'
                 end
-            when owned.declared_status = 'ended' or owned.ends_on < owned.today then 'ended'
+            when
+                owned.declared_status = 'ended' or owned.ends_on < owned.today
+                then 'ended'
             when owned.record_state <> 'live' or not owned.is_linked then 'unknown'
             when owned.declared_status = 'unknown' then 'unknown'
             when owned.starts_on > owned.today then 'scheduled'
@@ -79,17 +83,22 @@ overdue as (
     select
         judged.*,
         case
-            when judged.is_customer_paused
-                and judged.status_of_record in ('active', 'trialing', 'cancelling', 'past_due')
+            when
+                judged.is_customer_paused
+                and judged.status_of_record in (
+                    'active', 'trialing', 'cancelling', 'past_due'
+                )
                 then 'paused'
             else judged.status_of_record
         end as status,
         case
             when judged.past_due_since <= judged.today then judged.past_due_since
             when access.reason_code = 'GRACE' and judged.published_status = 'past_due'
-                then cast(access.access_until at time zone 'UTC' as date)
+                then
+                    cast(access.access_until at time zone 'UTC' as date)
                     - 1 - {{ var('grace_days') }}
-            when access.reason_code = 'SUBSCRIPTION_ENDED'
+            when
+                access.reason_code = 'SUBSCRIPTION_ENDED'
                 and judged.published_status = 'past_due' then null
             else cast(judged.updated_at at time zone 'UTC' as date)
         end as overdue_since
@@ -113,26 +122,34 @@ select
     case
         when is_customer_paused or record_state = 'merged' then null
         when status = 'past_due' then overdue_since + {{ var('grace_days') }}
-        when status in ('active', 'trialing', 'ended') then ends_on + {{ var('grace_days') }}
+        when
+            status in ('active', 'trialing', 'ended')
+            then ends_on + {{ var('grace_days') }}
         when status = 'cancelling' then ends_on
     end as access_ends_on,
-    quantity,
-    amount,
+    {{ as_money('quantity') }} as quantity,
+    {{ as_money('amount') }} as amount,
     currency,
-    mrr,
+    {{ as_money('mrr') }} as mrr,
     overdue_since,
     case
-        when status in ('ended', 'cancelling') and ends_on is not null then ends_on_property
+        when
+            status in ('ended', 'cancelling') and ends_on is not null
+            then ends_on_property
         else status_property
     end as evidence_property,
     case
-        when status in ('ended', 'cancelling') and ends_on is not null then cast(ends_on as text)
+        when
+            status in ('ended', 'cancelling') and ends_on is not null
+            then cast(ends_on as text)
         else status_value
     end as evidence_value,
     case
-        when status in ('ended', 'cancelling') and published_ends_on is distinct from ends_on
+        when
+            status in ('ended', 'cancelling')
+            and (published_ends_on is distinct from ends_on)
             then cast(published_ends_on as text)
-        when published_status is distinct from status then published_status
+        when (published_status is distinct from status) then published_status
     end as evidence_old_value,
     published_status,
     declared_status,

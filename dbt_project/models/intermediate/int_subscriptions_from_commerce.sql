@@ -25,14 +25,16 @@ statuses as (
         policy.status,
         row_number() over (
             partition by policy_values.object_id
-            order by case when policy.status is null then 1 else 0 end, policy_values.property
+            order by
+                case when policy.status is null then 1 else 0 end,
+                policy_values.property
         ) as preference
     from policy_values
     left join policy
         on
             policy_values.property = policy.property
             and lower(policy_values.value) = lower(policy.value)
-    where policy_values.property in (select policy.property from policy)
+    where policy_values.property in (select known.property from policy as known)
 ),
 
 line_items as (
@@ -73,14 +75,17 @@ select
     coalesce(policy_dates.ends_on, line_items.ends_on) as ends_on,
     coalesce(
         policy_dates.ends_on_property,
-        case when line_items.ends_on is not null then 'hs_recurring_billing_end_date' end
+        case
+            when line_items.ends_on is not null then 'hs_recurring_billing_end_date'
+        end
     ) as ends_on_property,
     policy_dates.past_due_since,
     line_items.quantity,
     coalesce(
         records.last_payment_amount, records.next_payment_amount, line_items.amount
     ) as amount,
-    coalesce(records.currency, line_items.currency, portal.company_currency) as currency,
+    coalesce(records.currency, line_items.currency, portal.company_currency)
+        as currency,
     line_items.mrr,
     records.updated_at
 from records

@@ -55,7 +55,9 @@ select
     coalesce(policy_dates.ends_on, line_items.ends_on) as ends_on,
     coalesce(
         policy_dates.ends_on_property,
-        case when line_items.ends_on is not null then 'hs_recurring_billing_end_date' end
+        case
+            when line_items.ends_on is not null then 'hs_recurring_billing_end_date'
+        end
     ) as ends_on_property,
     policy_dates.past_due_since,
     line_items.quantity,

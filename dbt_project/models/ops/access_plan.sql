@@ -37,12 +37,14 @@ compared as (
         verdicts.evidence,
         published.customer_id is null as is_new,
         unchanged_customers.customer_id is null
-        or access.reason_code is distinct from verdicts.reason_code
-        or access.is_churned is distinct from verdicts.is_churned
-        or access.effective_at is distinct from verdicts.effective_at
-        or access.access_until is distinct from verdicts.access_until
-        or cast(access.evidence as {{ json_type() }})
-        is distinct from cast(verdicts.evidence as {{ json_type() }}) as is_different
+        or (access.reason_code is distinct from verdicts.reason_code)
+        or (access.is_churned is distinct from verdicts.is_churned)
+        or (access.effective_at is distinct from verdicts.effective_at)
+        or (access.access_until is distinct from verdicts.access_until)
+        or (
+            cast(access.evidence as {{ json_type() }})
+            is distinct from cast(verdicts.evidence as {{ json_type() }})
+        ) as is_different
     from customers
     left join published on customers.customer_id = published.customer_id
     left join unchanged_customers
@@ -58,7 +60,7 @@ planned as (
         case
             when to_enabled and not coalesce(from_enabled, false) then 'grant'
             when from_enabled and not to_enabled then 'revoke'
-            when from_enabled and from_level is distinct from to_level then 'change'
+            when from_enabled and (from_level is distinct from to_level) then 'change'
             when is_new then 'create'
             when is_different then 'update'
         end as action,

@@ -13,8 +13,10 @@ with source as (
         {{ hubspot_property('line_items', 'amount', 'amount') }},
         {{ hubspot_property('line_items', 'hs_mrr', 'mrr') }},
         {{ hubspot_property('line_items', 'hs_term_in_months', 'term_months') }},
-        {{ hubspot_property('line_items', 'hs_recurring_billing_start_date', 'starts') }},
-        {{ hubspot_property('line_items', 'hs_recurring_billing_end_date', 'ends') }}
+        {{ hubspot_property(
+            'line_items', 'hs_recurring_billing_start_date', 'starts') }},
+        {{ hubspot_property(
+            'line_items', 'hs_recurring_billing_end_date', 'ends') }}
     from {{ raw_table(source('hubspot_raw', 'line_items')) }}
 ),
 

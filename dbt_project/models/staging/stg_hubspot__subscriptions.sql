@@ -7,8 +7,8 @@ with source as (
         _updated_at,
         {{ hubspot_property('subscriptions', 'hs_name', 'name') }},
         {{ hubspot_property('subscriptions', 'hs_currency_code', 'currency') }},
-        {{ hubspot_property('subscriptions', 'hs_last_payment_amount', 'last_amount') }},
-        {{ hubspot_property('subscriptions', 'hs_next_payment_amount', 'next_amount') }},
+        {{ hubspot_property('subscriptions', 'hs_last_payment_amount', 'paid') }},
+        {{ hubspot_property('subscriptions', 'hs_next_payment_amount', 'due') }},
         {{ hubspot_property(
             'subscriptions', 'hs_recurring_billing_frequency', 'frequency') }}
     from {{ raw_table(source('hubspot_raw', 'subscriptions')) }}
@@ -22,8 +22,8 @@ typed as (
         {{ as_text('name') }} as name,
         {{ as_text('currency') }} as currency,
         {{ as_text('frequency') }} as billing_frequency,
-        {{ as_number('last_amount') }} as last_payment_amount,
-        {{ as_number('next_amount') }} as next_payment_amount,
+        {{ as_number('paid') }} as last_payment_amount,
+        {{ as_number('due') }} as next_payment_amount,
         _created_at as created_at,
         _updated_at as updated_at
     from source

@@ -19,15 +19,15 @@
 
 with typed_values as (
     {%- for object_type, property, type in typed_properties %}
-    select
-        '{{ object_type }}' as object_type,
-        id as object_id,
-        '{{ property }}' as property,
-        '{{ type }}' as expected,
-        {{ hubspot_property(object_type, property) }} as value
-    from {{ raw_table(source('hubspot_raw', object_type)) }}
-    where _state = 'live'
-    union all
+        select
+            '{{ object_type }}' as object_type,
+            id as object_id,
+            '{{ property }}' as property,
+            '{{ type }}' as expected,
+            {{ hubspot_property(object_type, property) }} as value
+        from {{ raw_table(source('hubspot_raw', object_type)) }}
+        where _state = 'live'
+        union all
     {%- endfor %}
     select
         object_type,

@@ -1,6 +1,20 @@
 -- The app's contacts are HubSpot's, value by value.
-select contact_id, email, first_name, last_name, phone, job_title, record_state
+select
+    contact_id,
+    email,
+    first_name,
+    last_name,
+    phone,
+    job_title,
+    record_state
 from {{ ref('int_contacts') }}
 except
-select contact_id, email, first_name, last_name, phone, job_title, record_state
+select
+    contact_id,
+    email,
+    first_name,
+    last_name,
+    phone,
+    job_title,
+    record_state
 from {{ ref('contacts') }}

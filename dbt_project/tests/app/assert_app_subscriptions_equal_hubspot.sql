@@ -1,7 +1,19 @@
 -- The app's subscriptions are those that were judged, with the same status and dates.
-select subscription_id, customer_id, plan_code, status, starts_on, ends_on
+select
+    subscription_id,
+    customer_id,
+    plan_code,
+    status,
+    starts_on,
+    ends_on
 from {{ ref('int_subscriptions') }}
 where customer_id is not null
 except
-select subscription_id, customer_id, plan_code, status, starts_on, ends_on
+select
+    subscription_id,
+    customer_id,
+    plan_code,
+    status,
+    starts_on,
+    ends_on
 from {{ ref('subscriptions') }}

@@ -1,11 +1,6 @@
 -- Every change of access is explained: flags that no event accounts for were changed
 -- behind the project's back.
-select
-    published.customer_id,
-    published.access_level,
-    events.to_level
-from {{ ref('access') }} as published
-left join (
+with events as (
     select
         customer_id,
         to_level,
@@ -15,7 +10,14 @@ left join (
             order by event_id desc
         ) as age
     from {{ ref('access_events') }}
-) as events
+)
+
+select
+    published.customer_id,
+    published.access_level,
+    events.to_level
+from {{ ref('access') }} as published
+left join events
     on published.customer_id = events.customer_id and events.age = 1
 where
     published.version > 0

@@ -1,0 +1,90 @@
+"""What dbt itself does not check about the project's files."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import Any
+
+import yaml
+from dbt.jsonschemas import jsonschemas
+
+from tests.transform.conftest import ROOT, Database
+
+PROJECT = ROOT / "dbt_project"
+LAYERS = ("staging", "intermediate", "ops", "app")
+
+
+def _models(engine: Database) -> list[Any]:
+    manifest: Any = engine.manifest
+    return [n for n in manifest.nodes.values() if n.resource_type == "model"]
+
+
+def test_layers_read_only_from_their_left(engine: Database) -> None:
+    order = {"sources": 0, "seeds": 0, **{n: i for i, n in enumerate(LAYERS, start=1)}}
+    manifest: Any = engine.manifest
+    for model in _models(engine):
+        for parent in model.depends_on.nodes:
+            if parent.startswith("source."):
+                assert model.fqn[1] == "staging", f"{model.name} reads {parent}"
+            elif parent.startswith("model."):
+                layer = manifest.nodes[parent].fqn[1]
+                assert order[layer] <= order[model.fqn[1]], f"{model.name}: {parent}"
+
+
+def test_every_model_seed_and_column_is_described(
+    engine: Database, database: Database
+) -> None:
+    manifest: Any = engine.manifest
+    for node in manifest.nodes.values():
+        if node.resource_type not in ("model", "seed"):
+            continue
+        assert node.description, node.name
+        assert node.columns, node.name
+        for column in node.columns.values():
+            assert column.description, f"{node.name}.{column.name}"
+
+
+def test_yaml_keys_exist() -> None:
+    """A misspelt key is silent in dbt; dbt ships the schema that knows them."""
+    schema = jsonschemas.resources_schema()
+    validator = jsonschemas.CustomDraft7Validator(schema)
+    for path in PROJECT.rglob("*.yml"):
+        if path.name == "dbt_project.yml":
+            continue
+        errors = validator.iter_errors(yaml.safe_load(path.read_text()))
+        assert [f"{path.name}: {error.message}" for error in errors] == []
+
+
+def test_seeds_name_the_portals_things_in_the_same_columns() -> None:
+    """`hubsync check` reads every seed with one piece of code."""
+    for path in (PROJECT / "seeds").glob("*.csv"):
+        with path.open() as file:
+            rows = list(csv.DictReader(file))
+        if path.stem == "access_levels":
+            continue
+        for row in rows:
+            assert row["object_type"], path.name
+            assert row["if_missing"] == "ignore", "shipped rows work on any portal"
+
+
+def test_every_typed_property_is_looked_at_for_values_nobody_can_read() -> None:
+    staging = PROJECT / "models" / "staging"
+    typed = set()
+    for path in staging.glob("stg_hubspot__*.sql"):
+        text = path.read_text()
+        named = {
+            alias: (object_type, name)
+            for object_type, name, alias in re.findall(
+                r"hubspot_property\(\s*'(\w+)', '(\w+)', '(\w+)'\)", text
+            )
+        }
+        for alias in re.findall(r"as_(?:number|boolean|date|timestamp)\('(\w+)'", text):
+            if alias in named:
+                typed.add(named[alias])
+    listed = re.findall(
+        r"\('(\w+)', '(\w+)', '(?:number|boolean|date|timestamp)'\)",
+        (staging / "stg_hubspot__unparsable_values.sql").read_text(),
+    )
+    assert typed == set(listed)
+    assert typed

@@ -278,6 +278,7 @@ def _run_as_json(done: Finished) -> dict[str, Any]:
         "held": run.held,
         "seconds": run.seconds,
         "policy_gaps": run.policy_gaps,
+        "notes": done.notes,
     }
 
 

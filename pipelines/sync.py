@@ -26,6 +26,7 @@ class Finished:
     run: Run
     warehouse: Warehouse
     new_gaps: list[str]
+    notes: list[str]
 
 
 def execute(
@@ -60,11 +61,12 @@ def execute(
             raise PortalUnavailable(_incomplete(report.failures))
         now = datetime.now(UTC)
         with run.step("transform"):
-            transform(
+            done = transform(
                 warehouse,
                 run_id=run.run_id,
                 now=now,
                 publish=command == "sync",
+                views=command == "sync" and _views_are_due(warehouse, run),
                 progress=progress,
             )
             progress.finish()
@@ -72,7 +74,7 @@ def execute(
             run.app_rows_changed = _written(warehouse, run.run_id, now)
             run.changes = len(events(warehouse, run.run_id))
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
-    return Finished(run, warehouse, new_gaps)
+    return Finished(run, warehouse, new_gaps, [*report.notes, *done.notes])
 
 
 def _written(warehouse: Warehouse, run_id: str, now: datetime) -> dict[str, int]:
@@ -87,6 +89,12 @@ def _written(warehouse: Warehouse, run_id: str, now: datetime) -> dict[str, int]
     sql = "select count(*) as rows_written from app.access where run_id = ?"
     written["access"] = ops.rows(warehouse, sql, (run_id,))[0]["rows_written"]
     return {table: rows for table, rows in written.items() if rows}
+
+
+def _views_are_due(warehouse: Warehouse, run: Run) -> bool:
+    """The typed views follow the definitions, so only a change of those moves them."""
+    changed = run.rows_changed.keys() & {"properties", "object_types"}
+    return bool(changed) or not warehouse.relation_exists("hubspot", "companies")
 
 
 def _incomplete(failures: list[str]) -> str:

@@ -59,7 +59,7 @@ def print_sync(
         _line(console, "findings", f"{_counts(findings)} (select * from ops.findings)")
     else:
         _line(console, "findings", "none")
-    _gaps(console, done)
+    _notes(console, done)
     _line(console, "run", f"{run.run_id} into the {done.warehouse.describe()}")
 
 
@@ -87,7 +87,7 @@ def print_plan(done: Finished, plan: dict[str, Any]) -> None:
     console.print()
     _line(console, "API calls", _total(done.run.calls))
     _line(console, "seconds", _counts(done.run.seconds))
-    _gaps(console, done)
+    _notes(console, done)
     if plan["plan_id"]:
         _line(console, "plan", str(plan["plan_id"]))
     console.print("Nothing was published; hubsync sync does that.")
@@ -167,8 +167,10 @@ def _customers(console: Console, rows: list[tuple[str, dict[str, Any]]]) -> None
         console.print(f"  and {len(rows) - _SHOWN} more: {_counts(reasons)}")
 
 
-def _gaps(console: Console, done: Finished) -> None:
-    """Policy rows that this portal lacks: said when they change, not every time."""
+def _notes(console: Console, done: Finished) -> None:
+    """What fails nothing; policy rows that the portal lacks only when they change."""
+    for note in done.notes:
+        _line(console, "note", note)
     if done.new_gaps:
         count = len(done.new_gaps)
         _line(

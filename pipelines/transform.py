@@ -32,11 +32,11 @@ _SHOWN_TESTS = 10
 
 @dataclass
 class TransformReport:
-    """What dbt did: `published` names the tables of `app` that were merged."""
+    """What dbt did: `published` names the tables of `app` that were merged, `notes`
+    are sentences for the reader that fail nothing."""
 
-    nodes: int = 0
     published: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def transform(
@@ -45,12 +45,14 @@ def transform(
     run_id: str,
     now: datetime,
     publish: bool,
+    views: bool = False,
     progress: Progress | None = None,
 ) -> TransformReport:
     """Build and test every layer; with `publish`, merge into `app` as well.
 
-    Raises ConsistencyError naming each failed test and its rows, HubsyncError where a
-    model itself fails.
+    `views` makes the analysts' typed views anew, after everything else. Raises
+    ConsistencyError naming each failed test and its rows, HubsyncError where a model
+    itself fails.
     """
     variables = f'{{"run_id": "{run_id}", "now": "{now.isoformat()}"}}'
     selection = [] if publish else ["--exclude", "path:models/app"]
@@ -77,7 +79,17 @@ def transform(
                 *selection,
             ],
         )
-    return _judged(warehouse, outcome)
+        report = _judged(warehouse, outcome)
+        if views:
+            operation = ["run-operation", "create_hubspot_views", *options]
+            made = _invoke(dbtRunner(manifest=parsed.result), operation)
+            if not made.success:
+                # Nobody's access depends on them: said, but not a failed run.
+                report.notes.append(
+                    "The typed views of schema hubspot could not be made: "
+                    f"{_reason(made)}"
+                )
+    return report
 
 
 @contextmanager
@@ -152,18 +164,17 @@ def _judged(warehouse: Warehouse, outcome: dbtRunnerResult) -> TransformReport:
     if not outcome.success:
         raise _project_error(outcome)
     return TransformReport(
-        nodes=len(results),
         published=published,
-        warnings=[_name(r.node) for r in results if str(r.status) == "warn"],
+        notes=[
+            f"Test {r.node.name} warns about {r.failures} rows: {_meaning(r.node)}"
+            for r in results
+            if str(r.status) == "warn"
+        ],
     )
 
 
 def _kind(result: Any) -> str:
     return str(result.node.resource_type)
-
-
-def _name(node: Any) -> str:
-    return str(getattr(node, "alias", None) or node.name)
 
 
 def _nothing_published(published: list[str]) -> str:
@@ -264,7 +275,16 @@ def _path(node: Any) -> str:
 
 
 def _project_error(outcome: dbtRunnerResult) -> HubsyncError:
-    reason = mask(str(outcome.exception or "dbt gave no reason")).strip()
     return HubsyncError(
-        f"The dbt project could not be run; nothing was published. {reason}"
+        f"The dbt project could not be run; nothing was published. {_reason(outcome)}"
     )
+
+
+def _reason(outcome: dbtRunnerResult) -> str:
+    failed = [
+        str(result.message)
+        for result in getattr(outcome.result, "results", None) or []
+        if str(result.status) == "error"
+    ]
+    text = str(outcome.exception or "") or " ".join(failed) or "dbt gave no reason"
+    return mask(" ".join(text.split()))

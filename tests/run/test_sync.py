@@ -54,6 +54,9 @@ def test_a_first_sync_holds_every_live_record_and_fills_app(
         assert {row[0] for row in rows} == set(portal.live_ids(name)), name
     assert query(synced, "select 1 from app.access where is_enabled limit 1")
     assert query(synced, "select 1 from app.access where not is_enabled limit 1")
+    count = "select count(*) from {}.companies"
+    typed = query(synced, count.format("hubspot"))
+    assert typed == query(synced, count.format("hubspot_raw"))
     assert len(events(synced)) == query(synced, "select count(*) from app.access")[0][0]
 
 

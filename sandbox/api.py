@@ -130,6 +130,14 @@ def normalise(target: str) -> tuple[tuple[str, ...], dict[str, list[str]]]:
             return tuple(rest), query
         case ["account-info", version, *rest] if VERSION.fullmatch(version):
             return ("account-info", *rest), query
+        case ["oauth", version, *rest] if VERSION.fullmatch(version):
+            return ("oauth", *rest), query
+        case ["webhooks-journal", area, version, *rest] if VERSION.fullmatch(version):
+            # The journal of one data centre; this portal has no other.
+            area = "journal" if area == "journal-local" else area
+            return ("webhooks-journal", area, *rest), query
+        case ["presigned", *rest]:
+            return ("presigned", *rest), query
         case ["_sandbox", *rest]:
             return ("_sandbox", *rest), query
     return (), query
@@ -159,6 +167,8 @@ def find(method: str, path: tuple[str, ...]) -> tuple[Handler, dict[str, str]] |
 def endpoint(method: str, path: tuple[str, ...]) -> str:
     """The class that calls are counted by: what a sync spends its budget on."""
     match path:
+        case ["oauth" | "webhooks-journal" | "presigned", *_]:
+            return "journal"
         case ["objects", _, "search"]:
             return "search"
         case ["objects", _, "batch", "read"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 Pair = tuple[str, str]  # (from type, to type), plural names
@@ -65,6 +65,8 @@ class Associations:
         self.labels: dict[Pair, dict[TypeKey, Label]] = {}
         self.links: dict[Pair, dict[int, dict[int, tuple[TypeKey, ...]]]] = {}
         self.version = 0
+        # Told of every type that an edge gains (True) or loses, in each direction.
+        self.changed: Callable[[Pair, int, int, TypeKey, bool], None] | None = None
         self._next_custom = 100
         for source, target, there, back, label, label_back, single in STANDARD:
             self._define(
@@ -193,12 +195,20 @@ class Associations:
         self, pair: Pair, from_id: int, to_id: int, types: tuple[TypeKey, ...]
     ) -> None:
         by_from = self.links.setdefault(pair, {})
+        before = by_from.get(from_id, {}).get(to_id, ())
         if types:
             by_from.setdefault(from_id, {})[to_id] = types
         elif from_id in by_from:
             by_from[from_id].pop(to_id, None)
             if not by_from[from_id]:
                 del by_from[from_id]
+        if self.changed is not None and before != types:
+            for key in before:
+                if key not in types:
+                    self.changed(pair, from_id, to_id, key, False)
+            for key in types:
+                if key not in before:
+                    self.changed(pair, from_id, to_id, key, True)
 
     def move(self, name: str, loser: int, survivor: int) -> None:
         """Give the edges of a merged-away record to its survivor."""

@@ -19,6 +19,7 @@ from sandbox.access import Token
 from sandbox.associations import Associations, TypeKey
 from sandbox.clock import DAY_MS, Clock, iso, milliseconds
 from sandbox.faults import Faults
+from sandbox.journal import Journal
 from sandbox.limits import Limits
 from sandbox.objects import STANDARD, ObjectType
 from sandbox.search import Search
@@ -45,6 +46,7 @@ class Portal:
     association_page, inline_page: partners per page in association reads.
     before_request: called with (method, path) before each request is answered; the
         place to change a record between two pages.
+    app: (client id, client secret) of the one app that may read the journal.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Portal:
         self.ui_domain = ui_domain
         self.data_hosting_location = "na1"
         self.clock = Clock()
+        self.app = ("sandbox-app", "sandbox-app-secret")
+        self.journal = Journal(portal_id, seed, self.clock)
         self.faults = Faults()
         self.limits = Limits()
         self.index_lag: float = 0.0
@@ -91,6 +95,7 @@ class Portal:
         self.schemas: dict[str, Json] = {}
         self.owners: list[Json] = []
         self.associations = Associations()
+        self.associations.changed = self._association_changed
         self.blocked_emails: set[str] = set()
         self._first_ids = first_ids or {}
         self._names: dict[str, str] = {}
@@ -356,6 +361,7 @@ class Portal:
             given = self._texts(kind, values or {})
             record = self._insert(kind, number, given, created, created)
             table.index(record, now, self.index_lag)
+            self.journal.object_event("CREATE", kind.type_id, number)
             return str(number)
 
     def insert(
@@ -420,6 +426,15 @@ class Portal:
         record.properties = {k: v for k, v in after.items() if v is not None}
         record.updated = now
         self.tables[kind.name].index(record, now, self.index_lag)
+        told = {
+            name: "" if value is None else value
+            for name, value in changes.items()
+            if before.get(name) != value and name != kind.modified
+        }
+        if told:  # the modified date alone is no event
+            self.journal.object_event(
+                "UPDATE", kind.type_id, record.id, propertyChanges=told
+            )
 
     def touch(self, object_type: str, record_id: str | int) -> None:
         """Bump the modified date and nothing else."""
@@ -480,6 +495,7 @@ class Portal:
             record = self._live(kind, record_id)
             self.tables[kind.name].to_archive(record, self.clock.now_ms())
             self.associations.version += 1
+            self.journal.object_event("DELETE", kind.type_id, record.id)
 
     def restore(self, object_type: str, record_id: str | int) -> None:
         """Out of the recycle bin, with its associations. Raises KeyError."""
@@ -492,6 +508,7 @@ class Portal:
                 raise KeyError(f"no archived {kind.singular} {record_id}")
             table.to_live(record)
             self.associations.version += 1
+            self.journal.object_event("RESTORE", kind.type_id, record.id)
             if self.restore_bumps:
                 self._change(kind, record, {})
             else:
@@ -537,6 +554,12 @@ class Portal:
             for record in away:
                 self.associations.move(kind.name, record.id, survivor.id)
                 table.to_merged(record, survivor.id)
+            self.journal.object_event(
+                "MERGE",
+                kind.type_id,
+                survivor.id,
+                mergedObjectIds=[record.id for record in away],
+            )
             if not new_id:
                 self._change(kind, survivor, filled)
             return str(survivor.id)
@@ -552,6 +575,7 @@ class Portal:
             if email := record.properties.get("email"):
                 self.blocked_emails.add(email.lower())
             self._erase(kind, record)
+            self.journal.privacy_deletion(kind.type_id, record.id)
 
     def purge(self, object_type: str, record_id: str | int) -> None:
         """Gone for good, as after 90 days in the recycle bin."""
@@ -630,6 +654,21 @@ class Portal:
                     None,
                 )
             self._change(kind, record, changes)
+
+    def _association_changed(
+        self, pair: tuple[str, str], from_id: int, to_id: int, key: TypeKey, added: bool
+    ) -> None:
+        """One type of one direction came or went: news while both ends are live."""
+        if not self.journal.subscriptions:
+            return
+        ends = list(zip(pair, (from_id, to_id), strict=True))
+        for name, number in ends:
+            record = self.tables[name].records.get(number)
+            if record is None or record.state != "live":
+                return
+        source, target = ((self.kinds[name].type_id, number) for name, number in ends)
+        primary = self.associations.labels[pair][key].label == "Primary"
+        self.journal.association_event(added, source, target, *key, primary)
 
     def partners(
         self, source: str, record_id: int, target: str

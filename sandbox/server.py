@@ -16,7 +16,13 @@ from typing import Any, cast
 
 import orjson
 
-from sandbox import admin_api, associations_api, definitions_api, records_api
+from sandbox import (
+    admin_api,
+    associations_api,
+    definitions_api,
+    journal_api,
+    records_api,
+)
 from sandbox.access import Token, authenticate
 from sandbox.api import Answer, Request, endpoint, find, normalise, route
 from sandbox.errors import ApiError, error
@@ -24,7 +30,8 @@ from sandbox.limits import too_many
 from sandbox.portal import Portal
 
 LONGEST_TARGET = 16_000  # characters of path and query; more is a 414
-HANDLERS = (admin_api, associations_api, definitions_api, records_api)
+HANDLERS = (admin_api, associations_api, definitions_api, journal_api, records_api)
+OPEN = ("oauth", "presigned")  # their body or their URL is the permission
 
 JSON = "application/json;charset=utf-8"
 HTML = "text/html;charset=utf-8"
@@ -163,12 +170,8 @@ class Handler(BaseHTTPRequestHandler):
                 found = find(self.command, path) if path else None
                 if found is None:
                     return self._page(404, "Page not found")
-                token = authenticate(
-                    self.headers.get("Authorization"),
-                    portal.tokens,
-                    portal.clock.now_ms(),
-                )
-                if path[:1] != ("_sandbox",):
+                token = self._token(path)
+                if kind != "journal" and path[:1] != ("_sandbox",):
                     headers = portal.limits.check(token.name, kind, portal.today())
                 request = Request(
                     portal=portal,
@@ -194,6 +197,18 @@ class Handler(BaseHTTPRequestHandler):
         type_ = "text/plain" if fault == "wrong_type" else JSON
         cut = len(body) // 2 if fault == "cut" else None
         return self._send(status, body, type_, headers, cut)
+
+    def _token(self, path: tuple[str, ...]) -> Token:
+        """Who asks. Raises ApiError 401, and 400 where a permission comes twice."""
+        given = self.headers.get("Authorization")
+        if path[0] not in OPEN:
+            portal = self.server.portal
+            return authenticate(given, portal.tokens, portal.clock.now_ms())
+        if path[0] == "presigned" and given is not None:
+            raise error(
+                400, "InvalidArgument", "Only one auth mechanism allowed; see the URL"
+            )
+        return Token("", frozenset())
 
     def _handle(self, handler: Any, request: Request, token: Token) -> Answer:
         if request.route[:2] == ("_sandbox", "calls"):

@@ -12,17 +12,17 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import dlt
 import pyarrow as pa
 
-from pipelines.errors import ConfigurationError, HubsyncError
+from pipelines.checks import Checks, settle
+from pipelines.errors import ConfigurationError, HubsyncError, PortalUnavailable
+from pipelines.hubspot.absence import Found, explain
 from pipelines.hubspot.associations import Associations
 from pipelines.hubspot.client import HubSpot
 from pipelines.hubspot.columns import Columns, assign_columns
@@ -37,17 +37,13 @@ from pipelines.hubspot.objects import ObjectType, association_pairs
 from pipelines.hubspot.raw import (
     changed_counts,
     ensure_tables,
+    live_ids_between,
     loaded_ids,
     mark_merged,
-    mark_state,
-    stored_archived,
     stored_columns,
     stored_rows,
-    stored_states,
     told_merges,
 )
-from pipelines.hubspot.reading import LIST_PAGE, batch_read, list_pages
-from pipelines.hubspot.records import Record, parse_time, to_arrow
 from pipelines.hubspot.source import hubspot
 from pipelines.hubspot.state import Watermark, ensure_state, read_state, write_state
 from pipelines.hubspot.sweep import Progress, Sweep
@@ -115,7 +111,7 @@ class Load:
         Raises ConfigurationError for a wrong token, a missing scope, a wrong portal.
         """
         if self._definitions is None:
-            with self._timed("definitions"):
+            with self.timed("definitions"):
                 self.progress("definitions", 0, None)
                 self._definitions = read_definitions(self.client)
         return self._definitions
@@ -148,7 +144,11 @@ class Load:
                 self._round(run, pending, rows, links, columns)
                 rows = {}
                 pending = [s for s in pending if not s.done and s.failure is None]
-            self._archive(run, sweeps, links, columns)
+            checks = Checks(self, run, links, columns, sweeps)
+            checks.archive()
+            checks.new_properties()
+            checks.audit()
+            checks.links_again()
         return self._finish(sweeps, definitions)
 
     # -- preparation -----------------------------------------------------------
@@ -192,15 +192,21 @@ class Load:
         for name, each in definitions.object_types.items():
             mark = state.get(name) or Watermark(name)
             added = {(name, prop) for prop in columns[name].properties} - known
-            if mark.phase == "search" and (self.full or added):
+            if mark.phase == "search" and (self.full or self._verify_due(mark)):
+                mark = Watermark(
+                    name, archived_count=mark.archived_count, walked_id="0"
+                )
+            elif mark.phase == "search" and added:
                 # A new property may hold values that no modified date tells of.
-                mark = Watermark(name, archived_count=mark.archived_count)
+                pending = {prop for _, prop in added}
+                pending |= set((mark.pending_properties or "").split(",")) - {""}
+                mark.pending_properties = ",".join(sorted(pending))
             sweeps[name] = Sweep(
                 self.client,
                 each,
                 columns[name],
                 mark,
-                timedelta(minutes=self.settings.lookback_minutes),
+                *self._lookback(mark),
                 self.progress,
             )
             sweeps[name].begin()
@@ -251,10 +257,10 @@ class Load:
         columns: Mapping[str, Columns],
     ) -> None:
         """Read, load, mark merges, bring links up to date, then move the watermarks."""
-        with self._timed("read and load"):
+        with self.timed("read and load"):
             objects = {s.object_type.name: s.round for s in pending}
             loads = run(objects, definition_tables)
-        with self._timed("associations"):
+        with self.timed("associations"):
             changed: dict[str, list[str]] = {}
             merges: dict[str, dict[str, str]] = {}
             with self.warehouse.connect() as connection:
@@ -272,13 +278,35 @@ class Load:
                     merges[name] = _merges(connection, name, columns[name], ids)
             gone = {name: list(losers) for name, losers in merges.items()}
             unread = {s.object_type.name: s.unread for s in pending}
-            self._link(run, links, changed, gone, unread)
+            self.link(run, links, changed, gone, unread)
+            for sweep in pending:
+                if error := links.failed.get(sweep.object_type.name):
+                    sweep.fail(error)
         with self.warehouse.connect() as connection:
             for name, losers in merges.items():
                 mark_merged(connection, name, losers)
-            write_state(connection, [sweep.committed() for sweep in pending])
+        self._settle_walks(run, pending, links, columns)
+        with self.warehouse.connect() as connection:
+            kept = [sweep for sweep in pending if not sweep.repeat]
+            write_state(connection, [sweep.committed() for sweep in kept])
 
-    def _link(
+    def _settle_walks(
+        self,
+        run: Callable[..., list[str]],
+        pending: list[Sweep],
+        links: Associations,
+        columns: Mapping[str, Columns],
+    ) -> None:
+        """Settle what the walks found; a walk without an answer repeats its round."""
+        for sweep in pending:
+            name = sweep.object_type.name
+            try:
+                found = self._walk(sweep, columns[name])
+                settle(self, run, links, columns, {name: found})
+            except PortalUnavailable as error:
+                sweep.fail(error)
+
+    def link(
         self,
         run: Callable[..., list[str]],
         links: Associations,
@@ -295,96 +323,34 @@ class Load:
             if rows.num_rows:
                 run({}, {"associations": rows})
 
-    # -- archive -----------------------------------------------------------------
+    def _lookback(self, mark: Watermark) -> tuple[timedelta, bool, bool]:
+        """How far this sweep reaches back; the longer ones once an hour and a day."""
+        now, settings = self.client.now(), self.settings
+        minutes = settings.lookback_minutes
+        hourly = _older(mark.hourly_at, now, timedelta(hours=1))
+        nightly = _older(mark.nightly_at, now, timedelta(days=1))
+        if hourly:
+            minutes = max(minutes, settings.hourly_lookback_minutes)
+        if nightly:
+            minutes = max(minutes, settings.nightly_lookback_minutes)
+        return timedelta(minutes=minutes), hourly, nightly
 
-    def _archive(
-        self,
-        run: Callable[..., list[str]],
-        sweeps: Mapping[str, Sweep],
-        links: Associations,
-        columns: Mapping[str, Columns],
-    ) -> None:
-        """Archived and restored records, where the check is due (11).
+    def _verify_due(self, mark: Watermark) -> bool:
+        age = timedelta(hours=self.settings.verify_hours)
+        return _older(mark.verified_at, self.client.now(), age)
 
-        HubSpot gives archived records only as a list without a time filter. Where
-        that list is one page it is read every run, else every `archived_minutes`. A
-        list that was not read to its end decides nothing.
-        """
-        due = [s for s in sweeps.values() if s.failure is None and self._is_due(s)]
-        if not due:
-            return
-        with self._timed("archive"):
-            self.progress("archived records", 0, None)
-            with self.warehouse.connect() as connection:
-                stored = [stored_archived(connection, s.object_type.name) for s in due]
-            with ThreadPoolExecutor(8) as pool:
-                found = list(pool.map(self._archived, due, stored))
-            read: list[tuple[Sweep, _Archived]] = []
-            for sweep, result in zip(due, found, strict=True):
-                if isinstance(result, HubsyncError):
-                    sweep.failure = result
-                else:
-                    read.append((sweep, result))
-            with self.warehouse.connect() as connection:
-                for sweep, result in read:
-                    _leave_merged(connection, sweep.object_type.name, result)
-            # Links first: a crash before the records are marked repeats both.
-            gone = {s.object_type.name: r.archived_ids + r.purged for s, r in read}
-            changed = {s.object_type.name: r.restored_ids for s, r in read}
-            self._link(run, links, changed, gone, {})
-            tables = {
-                sweep.object_type.name: partial(
-                    result.tables, columns[sweep.object_type.name]
-                )
-                for sweep, result in read
-                if result.archived or result.restored
-            }
-            if tables:
-                run(tables, {})
-            with self.warehouse.connect() as connection:
-                for sweep, result in read:
-                    mark_state(
-                        connection, sweep.object_type.name, result.purged, "erased"
-                    )
-                    sweep.watermark.archived_at = self.client.now()
-                    sweep.watermark.archived_count = result.count
-                write_state(connection, [sweep.watermark for sweep, _ in read])
-
-    def _is_due(self, sweep: Sweep) -> bool:
-        mark = sweep.watermark
-        if self.full or mark.archived_at is None or mark.archived_count <= LIST_PAGE:
-            return True
-        age = self.client.now() - mark.archived_at
-        return age >= timedelta(minutes=self.settings.archived_minutes)
-
-    def _archived(
-        self, sweep: Sweep, stored: Mapping[str, datetime | None]
-    ) -> _Archived | HubsyncError:
-        try:
-            found = _Archived()
-            seen: set[str] = set()
-            names = sweep.columns.properties
-            for records, _ in list_pages(
-                self.client, sweep.object_type, names, archived=True
-            ):
-                for record in records:
-                    record_id = str(record["id"])
-                    if record_id in seen:
-                        continue
-                    seen.add(record_id)
-                    at = parse_time(record.get("archivedAt"))
-                    if record_id not in stored or stored[record_id] != at:
-                        found.archived.append(record)
-            found.count = len(seen)
-            if vanished := stored.keys() - seen:
-                found.restored, purged = batch_read(
-                    self.client, sweep.object_type, names, sorted(vanished)
-                )
-                found.restored = [r for r in found.restored if str(r["id"]) in vanished]
-                found.purged = sorted(purged & vanished)
-            return found
-        except HubsyncError as error:
-            return error
+    def _walk(self, sweep: Sweep, columns: Columns) -> Found:
+        """Records we hold in the stretch a repeated list has passed, and it did not
+        show: an id walk, at no call but those that ask for the absent by name."""
+        if sweep.walked_from is None or sweep.failure is not None:
+            return Found()
+        name = sweep.object_type.name
+        low = int(sweep.walked_from)
+        high = None if sweep.done else int(sweep.watermark.walked_id or 0)
+        with self.warehouse.connect() as connection:
+            held = live_ids_between(connection, name, low, high)
+        absent = held - set(sweep.round_ids)
+        return explain(self.client, sweep.object_type, columns.properties, absent)
 
     # -- plumbing ----------------------------------------------------------------
 
@@ -421,7 +387,7 @@ class Load:
             yield run
 
     @contextmanager
-    def _timed(self, step: str) -> Iterator[None]:
+    def timed(self, step: str) -> Iterator[None]:
         start = time.perf_counter()
         try:
             yield
@@ -448,30 +414,6 @@ class Load:
         return report
 
 
-@dataclass
-class _Archived:
-    """A complete archived listing against what is stored."""
-
-    archived: list[Record] = field(default_factory=list)  # newly archived
-    restored: list[Record] = field(default_factory=list)
-    purged: list[str] = field(default_factory=list)  # gone after 90 days, or erased
-    count: int = 0
-
-    @property
-    def archived_ids(self) -> list[str]:
-        return [str(record["id"]) for record in self.archived]
-
-    @property
-    def restored_ids(self) -> list[str]:
-        return [str(record["id"]) for record in self.restored]
-
-    def tables(self, columns: Columns) -> Iterator[pa.Table]:
-        if self.archived:
-            yield to_arrow(self.archived, columns, "archived")
-        if self.restored:
-            yield to_arrow(self.restored, columns, "live")
-
-
 def _merges(
     connection: Connection, name: str, columns: Columns, live: list[str]
 ) -> dict[str, str]:
@@ -483,15 +425,8 @@ def _merges(
     return merges
 
 
-def _leave_merged(connection: Connection, name: str, result: _Archived) -> None:
-    """A merged-away record stays merged, whatever the archive says of it."""
-    if result.archived:
-        states = stored_states(connection, name, result.archived_ids)
-        result.archived = [
-            record
-            for record in result.archived
-            if states.get(str(record["id"])) != "merged"
-        ]
+def _older(moment: datetime | None, now: datetime, age: timedelta) -> bool:
+    return moment is None or now - moment >= age
 
 
 def _kept(assigned: Mapping[str, str | None]) -> list[str]:

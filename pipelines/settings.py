@@ -25,6 +25,19 @@ STANDARD_OBJECTS = (
     "tickets",
 )
 
+_NUMBERS = (
+    "lookback_minutes",
+    "hourly_lookback_minutes",
+    "nightly_lookback_minutes",
+    "archived_minutes",
+    "links_hours",
+    "audit_hours",
+    "verify_hours",
+    "requests_per_ten_seconds",
+    "searches_per_second",
+    "timeout_seconds",
+)
+
 _NO_TOKEN = (
     "No HubSpot access token. Create a service key in HubSpot (Settings > "
     "Integrations > Service keys) with the read scopes listed in the README, then "
@@ -35,7 +48,12 @@ _NO_TOKEN = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What the source needs to know. Durations in minutes, rates per the name."""
+    """What the source needs to know; durations and rates in the unit of the name.
+
+    Every search reaches `lookback_minutes` behind the last complete one, once an hour
+    `hourly_…` and once a day `nightly_…`: HubSpot's index may be late. The other
+    durations are the cadences of the checks that no modified date replaces.
+    """
 
     access_token: str
     base_url: str = "https://api.hubapi.com"
@@ -44,7 +62,12 @@ class Settings:
     objects: tuple[str, ...] = STANDARD_OBJECTS
     custom_objects: tuple[str, ...] | None = None  # None: every one the portal has
     lookback_minutes: float = 15
+    hourly_lookback_minutes: float = 120
+    nightly_lookback_minutes: float = 48 * 60
     archived_minutes: float = 60
+    links_hours: float = 24
+    audit_hours: float = 24
+    verify_hours: float = 7 * 24
     requests_per_ten_seconds: float = 90
     searches_per_second: float = 5
     timeout_seconds: float = 60
@@ -88,13 +111,7 @@ class Settings:
                 if custom in (None, "", "all")
                 else _names(custom, "custom_objects")
             ),
-            lookback_minutes=_number("lookback_minutes", cls.lookback_minutes),
-            archived_minutes=_number("archived_minutes", cls.archived_minutes),
-            requests_per_ten_seconds=_number(
-                "requests_per_ten_seconds", cls.requests_per_ten_seconds
-            ),
-            searches_per_second=_number("searches_per_second", cls.searches_per_second),
-            timeout_seconds=_number("timeout_seconds", cls.timeout_seconds),
+            **{name: _number(name, getattr(cls, name)) for name in _NUMBERS},
             attempts=int(_number("attempts", cls.attempts)),
         )
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.errors import PortalUnavailable
+from pipelines.errors import HubsyncError, PortalUnavailable
 from pipelines.hubspot.client import BadRequest, HubSpot, NotFound
 from pipelines.hubspot.objects import ObjectType
 from pipelines.hubspot.raw import table
@@ -46,13 +46,18 @@ SCHEMA = pa.schema(
 
 @dataclass
 class Associations:
-    """Reads and compares; one instance per run. `unsupported` pairs are asked once."""
+    """Reads and compares; one instance per run.
+
+    `unsupported` pairs are asked once. Where a pair cannot be read, both its types
+    are in `failed`; nothing is said of that pair, and the others go on.
+    """
 
     client: HubSpot
     warehouse: Warehouse
     types: Mapping[str, ObjectType]
     pairs: list[Pair]
     unsupported: set[Pair] = field(default_factory=set)
+    failed: dict[str, HubsyncError] = field(default_factory=dict)
 
     def changes(
         self,
@@ -64,7 +69,7 @@ class Associations:
 
         `changed` live records and `gone` ones (archived, merged) by type;
         `unread(type, id)` says that a first load will still read that record, so its
-        side need not be fetched now. Raises HubsyncError when a read stays incomplete.
+        side need not be fetched now.
         """
         rows: list[tuple[Any, ...]] = []
         read: dict[Pair, set[str]] = {}
@@ -152,12 +157,21 @@ class Associations:
         ]
         answers: dict[Pair, dict[str, set[Link]]] = {}
         with ThreadPoolExecutor(_THREADS) as pool:
-            for pair, links in pool.map(lambda each: self._read_chunk(*each), chunks):
+            for pair, links in pool.map(lambda each: self._attempt(*each), chunks):
                 if links is None:
                     self.unsupported.add(pair)
                 else:
                     answers.setdefault(pair, {}).update(links)
         return answers
+
+    def _attempt(
+        self, pair: Pair, ids: list[str]
+    ) -> tuple[Pair, dict[str, set[Link]] | None]:
+        try:
+            return self._read_chunk(pair, ids)
+        except HubsyncError as error:
+            self.failed[pair[0]] = self.failed[pair[1]] = error
+            return pair, {}
 
     def _read_chunk(
         self, pair: Pair, ids: list[str]

@@ -126,6 +126,69 @@ def mark_state(
     ]
 
 
+def mark_erased(
+    connection: Connection, name: str, ids: Sequence[str], columns: Iterable[str]
+) -> None:
+    """A privacy deletion or purge: every value goes, the id stays as a tombstone."""
+    if not ids:
+        return
+    emptied = "".join(f", {quoted(c)} = null" for c in [*columns, "_overflow"])
+    connection.execute(
+        f"update {table(name)} set _state = 'erased'{emptied} "
+        "where id in (select unnest(cast(? as text[]))) and _state <> 'erased'",
+        (list(ids),),
+    )
+
+
+def live_ids_between(
+    connection: Connection, name: str, above: int, up_to: int | None
+) -> set[str]:
+    """Stored live ids in (above, up_to], compared as numbers."""
+    upper = "" if up_to is None else f" and cast(id as numeric(38, 0)) <= {up_to}"
+    return {
+        row[0]
+        for row in connection.execute(
+            f"select id from {table(name)} where _state = 'live' "
+            f"and cast(id as numeric(38, 0)) > {above}{upper}"
+        )
+    }
+
+
+def live_ids(connection: Connection, name: str) -> list[str]:
+    """Stored live ids in ascending order."""
+    rows = connection.execute(f"select id from {table(name)} where _state = 'live'")
+    return sorted((row[0] for row in rows), key=int)
+
+
+def stored_updates(
+    connection: Connection, name: str, ids: Sequence[str]
+) -> dict[str, datetime | None]:
+    """When the stored records among `ids` were last updated, live ones only."""
+    return dict(
+        connection.execute(
+            f"select id, _updated_at from {table(name)} where _state = 'live' "
+            "and id in (select unnest(cast(? as text[])))",
+            (list(ids),),
+        )
+    )
+
+
+def counts_by_edges(
+    connection: Connection, name: str, edges: Sequence[datetime]
+) -> list[int]:
+    """Live records whose update falls before the first edge, between each, in order."""
+    ours = connection.execute(
+        "select b.position, count(t.id) from (select unnest(cast(? as timestamptz[])) "
+        "as lower_edge, unnest(cast(? as timestamptz[])) as upper_edge, "
+        "unnest(cast(? as bigint[])) as position) as b "
+        f"left join {table(name)} as t on t._state = 'live' "
+        "and t._updated_at >= b.lower_edge and t._updated_at < b.upper_edge "
+        "group by b.position order by b.position",
+        (list(edges[:-1]), list(edges[1:]), list(range(len(edges) - 1))),
+    )
+    return [int(count) for _, count in ours]
+
+
 def mark_merged(connection: Connection, name: str, merges: Mapping[str, str]) -> None:
     """Point merged-away records (keys) at their survivors.
 
@@ -215,3 +278,24 @@ def loaded_ids(
             (list(ids), list(loads)),
         )
     ]
+
+
+def oldest_update(connection: Connection, name: str) -> datetime | None:
+    [(oldest,)] = connection.execute(
+        f"select min(_updated_at) from {table(name)} where _state = 'live'"
+    )
+    return oldest  # type: ignore[no-any-return]
+
+
+def live_ids_modified(
+    connection: Connection, name: str, low: datetime, high: datetime
+) -> set[str]:
+    """Stored live ids last updated in [low, high)."""
+    return {
+        row[0]
+        for row in connection.execute(
+            f"select id from {table(name)} where _state = 'live' "
+            "and _updated_at >= ? and _updated_at < ?",
+            (low, high),
+        )
+    }

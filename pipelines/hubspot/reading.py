@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from pipelines.errors import PortalUnavailable
+from pipelines.errors import HubsyncError, PortalUnavailable
 from pipelines.hubspot.client import BadRequest, HubSpot, Kind
 from pipelines.hubspot.objects import ObjectType
 from pipelines.hubspot.records import Record
 
+SEARCH_CAP = 10_000  # results that offsets of one search can reach
 LIST_PAGE = 100
 SEARCH_PAGE = 200
 BATCH = 100
@@ -81,8 +82,8 @@ def search_pages(
 
     A keyset on hs_object_id instead of an offset: it has no 10,000 cap, rows that
     move cannot shift it, equal timestamps do not matter, and it can be resumed. It is
-    finished by `total`, never by a short page. Raises PortalUnavailable when ids do
-    not ascend or pages stay empty against their total.
+    finished by `total`, never by a short page. Raises IdsOutOfOrder when ids do not
+    ascend, PortalUnavailable when pages stay empty against their total.
     """
     asked: list[str] = list(properties)
     empty = 0
@@ -129,10 +130,7 @@ def search_pages(
         empty = 0
         ids = [int(record["id"]) for record in records]
         if any(b <= a for a, b in zip([last_id, *ids], ids, strict=False)):
-            raise PortalUnavailable(
-                f"HubSpot's search of {object_type.name} does not sort ids as "
-                "numbers. Nothing was published."
-            )
+            raise IdsOutOfOrder(f"search of {object_type.name}")
         last_id = ids[-1]
         if asked != list(properties):
             records, _ = batch_read(
@@ -141,6 +139,85 @@ def search_pages(
         yield records, last_id
         if total <= len(ids):
             return
+
+
+class IdsOutOfOrder(HubsyncError):
+    """A search does not sort ids as numbers, so a keyset on them is not safe."""
+
+
+def count(
+    client: HubSpot, object_type: ObjectType, filters: Sequence[dict[str, Any]]
+) -> int:
+    """How many live records match: one search call."""
+    body = {
+        "filterGroups": [{"filters": list(filters)}] if filters else [],
+        "properties": ["hs_object_id"],
+        "limit": 1,
+    }
+    page = client.post(objects_path(client, object_type, "/search"), body, "search")
+    return int(page.get("total") or 0)
+
+
+def modified_between(
+    object_type: ObjectType, since_ms: int, until_ms: int | None
+) -> list[dict[str, Any]]:
+    """Filters for `since_ms <= modified < until_ms`, in epoch milliseconds."""
+    name = object_type.modified_property
+    filters = [{"propertyName": name, "operator": "GTE", "value": str(since_ms)}]
+    if until_ms is not None:
+        filters.append({"propertyName": name, "operator": "LT", "value": str(until_ms)})
+    return filters
+
+
+def window_pages(
+    client: HubSpot,
+    object_type: ObjectType,
+    properties: Sequence[str],
+    since_ms: int,
+    until_ms: int,
+) -> Iterator[list[Record]]:
+    """Records modified in [since, until), by offset inside windows that fit the cap.
+
+    The way for a portal whose search does not order ids as numbers: windows are
+    halved until each holds fewer results than offsets can reach. Rows that move while
+    a window is read are newer than the sweep, so the next one has them. Raises
+    PortalUnavailable where one millisecond holds more than the cap.
+    """
+    filters = modified_between(object_type, since_ms, until_ms)
+    if count(client, object_type, filters) >= SEARCH_CAP:
+        if until_ms - since_ms <= 1:
+            raise PortalUnavailable(
+                f"More than {SEARCH_CAP:,} {object_type.name} changed in one "
+                "millisecond and HubSpot's search does not order ids; run "
+                "`hubsync sync --full`. Nothing was published."
+            )
+        middle = (since_ms + until_ms) // 2
+        for low, high in ((since_ms, middle), (middle, until_ms)):
+            yield from window_pages(client, object_type, properties, low, high)
+        return
+    after: str | None = None
+    while True:
+        body: dict[str, Any] = {
+            "filterGroups": [{"filters": filters}],
+            "sorts": [
+                {
+                    "propertyName": object_type.modified_property,
+                    "direction": "ASCENDING",
+                }
+            ],
+            "properties": ["hs_object_id"],
+            "limit": SEARCH_PAGE,
+        }
+        if after is not None:
+            body["after"] = after
+        page = client.post(objects_path(client, object_type, "/search"), body, "search")
+        ids = [str(record["id"]) for record in _results(page)]
+        if ids:
+            yield batch_read(client, object_type, properties, ids)[0]
+        following = ((page.get("paging") or {}).get("next") or {}).get("after")
+        if following is None or not ids:
+            return
+        after = str(following)
 
 
 def batch_read(

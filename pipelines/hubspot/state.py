@@ -23,7 +23,14 @@ create table if not exists ops.watermarks (
     newest_ms bigint,
     newest_ties bigint,
     archived_at timestamptz,
-    archived_count bigint
+    archived_count bigint,
+    walked_id text,
+    pending_properties text,
+    hourly_at timestamptz,
+    nightly_at timestamptz,
+    links_at timestamptz,
+    audited_at timestamptz,
+    verified_at timestamptz
 )
 """
 
@@ -35,7 +42,10 @@ class Watermark:
     `phase` list: the first load, `cursor_id` its next page. `phase` search:
     `complete_until` is the start of the last complete sweep; `cursor_id` the last id
     of an interrupted one, which began at `started_at`. `newest_ms` is the newest
-    modified date seen and `newest_ties` how many records carry it.
+    modified date seen and `newest_ties` how many records carry it. `walked_id` is how
+    far a repeated list has been compared with what is stored; None in a first load.
+    `pending_properties` (comma separated) still have to be read for records that no
+    modified date tells of. The `…_at` are the last times of each check.
     """
 
     object_type: str
@@ -47,11 +57,23 @@ class Watermark:
     newest_ties: int = 0
     archived_at: datetime | None = None
     archived_count: int = 0
+    walked_id: str | None = None
+    pending_properties: str | None = None
+    hourly_at: datetime | None = None
+    nightly_at: datetime | None = None
+    links_at: datetime | None = None
+    audited_at: datetime | None = None
+    verified_at: datetime | None = None
 
 
 def ensure_state(connection: Connection) -> None:
     connection.execute("create schema if not exists ops")
     connection.execute(_DDL)
+    for line in _DDL.splitlines()[4:-1]:  # a database made by an earlier release
+        column = line.strip().rstrip(",")
+        connection.execute(
+            f"alter table ops.watermarks add column if not exists {column}"
+        )
 
 
 def read_state(connection: Connection) -> dict[str, Watermark]:

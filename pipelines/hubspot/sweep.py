@@ -17,12 +17,21 @@ from pipelines.errors import HubsyncError
 from pipelines.hubspot.client import HubSpot
 from pipelines.hubspot.columns import Columns
 from pipelines.hubspot.objects import ObjectType
-from pipelines.hubspot.reading import SEARCH_PAGE, list_pages, search_pages
+from pipelines.hubspot.reading import (
+    SEARCH_PAGE,
+    IdsOutOfOrder,
+    list_pages,
+    modified_between,
+    search_pages,
+    window_pages,
+)
 from pipelines.hubspot.records import Record, modified_ms, to_arrow
 from pipelines.hubspot.state import Watermark
 
 ROUND = 20_000  # records per type and load
 BATCH = 2_000  # records per Arrow table: fast to build, small in memory
+
+_AHEAD_MS = 60 * 60 * 1000  # a window's end: records may be newer than its start
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -36,12 +45,16 @@ class Sweep:
     columns: Columns
     watermark: Watermark
     lookback: timedelta
+    hourly: bool  # whether this sweep reaches back the hourly and the nightly stretch
+    nightly: bool
     progress: Progress
     read: int = 0
     done: bool = False
     failure: HubsyncError | None = None
     round_ids: list[str] = field(default_factory=list)
     resumed: bool = False
+    repeat: bool = False
+    walked_from: str | None = None
     _newest: int | None = None
     _ties: int = 0
 
@@ -58,6 +71,7 @@ class Sweep:
     def round(self) -> Iterator[pa.Table]:
         """Arrow tables of one round. A failure ends it and is kept in `failure`."""
         self.round_ids = []
+        self.walked_from = self.watermark.walked_id
         seen: set[str] = set()
         held: list[Record] = []
         cursor = self.watermark.cursor_id
@@ -86,18 +100,20 @@ class Sweep:
                 self.client, self.object_type, names, after=self.watermark.cursor_id
             )
             return
-        filters = [
-            {
-                "propertyName": self.object_type.modified_property,
-                "operator": "GTE",
-                "value": str(self._since()),
-            }
-        ]
+        since = self._since()
+        filters = modified_between(self.object_type, since, None)
         last_id = int(self.watermark.cursor_id or 0)
-        for records, last in search_pages(
-            self.client, self.object_type, names, filters, last_id=last_id
-        ):
-            yield records, str(last)
+        try:
+            for records, last in search_pages(
+                self.client, self.object_type, names, filters, last_id=last_id
+            ):
+                yield records, str(last)
+        except IdsOutOfOrder:
+            until = round(self.client.now().timestamp() * 1000) + _AHEAD_MS
+            for records in window_pages(
+                self.client, self.object_type, names, since, until
+            ):
+                yield records, None
 
     def _since(self) -> int:
         """Start of the window in epoch milliseconds.
@@ -123,15 +139,32 @@ class Sweep:
                 self._ties = self._ties + 1 if modified == self._newest else 1
                 self._newest = modified
         self.round_ids += [str(record["id"]) for record in records]
+        if self.watermark.walked_id is not None:
+            self.watermark.walked_id = max(
+                self.watermark.walked_id, *self.round_ids, key=int
+            )
         self.watermark.cursor_id = cursor
         self.read += len(records)
         self.progress(self.object_type.name, self.read, None)
         return to_arrow(records, self.columns, "live")
 
+    def fail(self, error: HubsyncError) -> None:
+        """What belongs to this round could not be read: the next run repeats it."""
+        self.failure, self.done, self.repeat = error, False, True
+
     def committed(self) -> Watermark:
         """The watermark to write once this round's load and links are committed."""
         mark = self.watermark
         if self.done:
+            if self.listing:
+                checked = mark.started_at
+                mark.hourly_at = mark.nightly_at = mark.links_at = checked
+                mark.audited_at = mark.verified_at = checked
+                mark.pending_properties = mark.walked_id = None
+            if self.hourly:
+                mark.hourly_at = mark.started_at
+            if self.nightly:
+                mark.nightly_at = mark.started_at
             mark.phase = "search"
             mark.complete_until, mark.started_at = mark.started_at, None
             mark.cursor_id = None

@@ -1,0 +1,177 @@
+"""What no modified date tells: found by --full at once, and by the cadences alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipelines.hubspot.raw import table
+from pipelines.load import LoadReport
+from pipelines.warehouse import Warehouse
+from sandbox import Portal
+
+Run = Callable[..., LoadReport]
+Differences = Callable[[Warehouse, Portal], list[str]]
+
+DAY = 24 * 60 * 60
+
+
+def edit_silently(portal: Portal, dice: random.Random) -> None:
+    """Archive, restore, merge both ways, erase, link and unlink; touch no record."""
+    contacts = portal.live_ids("contacts")
+    dice.shuffle(contacts)
+    archived = portal.archived_ids("contacts")
+    for contact in contacts[:4]:
+        portal.archive("contacts", contact)
+    for contact in archived[:2]:
+        portal.restore("contacts", contact)
+    portal.merge("contacts", contacts[4], contacts[5])
+    portal.merge("contacts", contacts[6], contacts[7], new_id=True)
+    for contact in contacts[8:11]:
+        portal.privacy_delete("contacts", contact)
+    links = sorted(e for e in portal.edges() if e[:1] + e[2:3] == ("deals", "contacts"))
+    for kind, deal, other, contact, _ in dice.sample(links, 5):
+        portal.dissociate(kind, deal, other, contact)
+    companies = portal.live_ids("companies")
+    for contact in contacts[11:16]:
+        portal.associate("contacts", contact, "companies", dice.choice(companies))
+
+
+def test_one_full_load_finds_all_of_it(
+    load: Run, differences: Differences, warehouse: Warehouse, portal: Portal
+) -> None:
+    load()
+    edit_silently(portal, random.Random(1))
+    load(full=True)
+    assert differences(warehouse, portal) == []
+
+
+def test_the_daily_checks_find_all_of_it_without_being_asked(
+    load: Run, differences: Differences, warehouse: Warehouse, portal: Portal
+) -> None:
+    load()
+    edit_silently(portal, random.Random(2))
+    portal.clock.advance(DAY + 60)
+    report = load()
+    assert report.calls.get("list", 0) == 0
+    assert differences(warehouse, portal) == []
+
+
+def test_a_privacy_deletion_leaves_the_id_and_no_value(
+    load: Run, warehouse: Warehouse, portal: Portal
+) -> None:
+    load()
+    contact = next(
+        c
+        for c in portal.live_ids("contacts")
+        if (portal.record("contacts", c) or {})["properties"]["email"]
+    )
+    email = (portal.record("contacts", contact) or {})["properties"]["email"]
+    portal.privacy_delete("contacts", contact)
+    load(full=True)
+    with warehouse.connect() as connection:
+        [row] = connection.execute(
+            f"select * from {table('contacts')} where id = ?", (contact,)
+        )
+        values = dict(zip(connection.columns, row, strict=True))
+        links = connection.execute(
+            f"select 1 from {table('associations')} where from_id = ? or to_id = ?",
+            (contact, contact),
+        )
+    assert values.pop("_state") == "erased"
+    assert email not in str(values)
+    assert {k for k, v in values.items() if v is not None} <= {
+        "id",
+        "_created_at",
+        "_updated_at",
+        "_dlt_load_id",
+    }
+    kinds = [
+        k for k in ("companies", "deals", "tickets") if contact in portal.live_ids(k)
+    ]
+    assert kinds or links == []
+
+
+def test_an_update_that_the_index_kept_back_for_two_days_is_found_by_the_audit(
+    load: Run, differences: Differences, warehouse: Warehouse, portal: Portal
+) -> None:
+    load()
+    portal.index_lag = 2 * DAY
+    portal.update("companies", portal.live_ids("companies")[0], {"name": "Late & Co"})
+    load()
+    portal.clock.advance(3 * DAY)
+    load()
+    assert differences(warehouse, portal) == []
+
+
+def test_a_portal_that_sorts_ids_as_text_is_read_by_windows(
+    load: Run,
+    differences: Differences,
+    warehouse: Warehouse,
+    portal: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pipelines.hubspot import sweep
+    from pipelines.hubspot.reading import IdsOutOfOrder
+
+    load()
+    for contact in portal.live_ids("contacts")[:30]:
+        portal.clock.advance(0.01)
+        portal.touch("contacts", contact)
+
+    def out_of_order(*_: Any, **__: Any) -> Any:
+        raise IdsOutOfOrder("search of contacts")
+        yield
+
+    monkeypatch.setattr(sweep, "search_pages", out_of_order)
+    monkeypatch.setattr("pipelines.hubspot.reading.SEARCH_CAP", 20)
+    load()
+    assert differences(warehouse, portal) == []
+
+
+def test_an_incomplete_check_decides_nothing(
+    load: Run,
+    warehouse: Warehouse,
+    portal: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipelines.hubspot.client.time.sleep", lambda seconds: None)
+    load()
+    contact = portal.live_ids("contacts")[0]
+    portal.privacy_delete("contacts", contact)
+    portal.faults.next("500", path_contains="contacts/batch/read?", times=100)
+    with pytest.raises(AssertionError, match="contacts"):
+        load(full=True)
+    with warehouse.connect() as connection:
+        states = connection.execute(
+            f"select _state from {table('contacts')} where id = ?", (contact,)
+        )
+    assert states == [("live",)]
+
+
+def test_a_repeated_list_that_shows_nothing_erases_nothing(
+    load: Run,
+    differences: Differences,
+    warehouse: Warehouse,
+    portal: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load()
+
+    def empty(*_: Any, **__: Any) -> Any:
+        yield [], None
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.hubspot.sweep.list_pages", empty)
+        load(full=True)
+    assert differences(warehouse, portal) == []
+
+
+def test_unchanged_checks_change_no_row(load: Run, portal: Portal) -> None:
+    load()
+    portal.clock.advance(DAY + 60)
+    assert load().rows_changed == {}
+    assert load(full=True).rows_changed == {}

@@ -72,6 +72,8 @@ class Settings:
     searches_per_second: float = 5
     timeout_seconds: float = 60
     attempts: int = 6
+    journal_client_id: str | None = None  # with its secret: read the journal too
+    journal_client_secret: str | None = None
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r}, access_token='***')"
@@ -99,6 +101,14 @@ class Settings:
                 f"not {base_url!r}. Nothing was read or changed."
             )
         portal_id = _read("portal_id")
+        client_id = _text("journal.client_id")
+        client_secret = _text("journal.client_secret")
+        if (client_id is None) != (client_secret is None):
+            raise ConfigurationError(
+                "SOURCES__HUBSPOT__JOURNAL__CLIENT_ID and "
+                "SOURCES__HUBSPOT__JOURNAL__CLIENT_SECRET belong together: set both "
+                "or neither. Nothing was read or changed."
+            )
         custom = _read("custom_objects")
         return cls(
             access_token=token,
@@ -113,6 +123,8 @@ class Settings:
             ),
             **{name: _number(name, getattr(cls, name)) for name in _NUMBERS},
             attempts=int(_number("attempts", cls.attempts)),
+            journal_client_id=client_id,
+            journal_client_secret=client_secret,
         )
 
 
@@ -122,6 +134,13 @@ def _read(name: str, *, secret: bool = False) -> Any:
         return source[f"sources.hubspot.{name}"]
     except KeyError:
         return None
+
+
+def _text(name: str) -> str | None:
+    """A secret; None where it is missing, empty, or the example's ellipsis."""
+    value = _read(name, secret=True)
+    text = "" if value is None else str(value).strip()
+    return None if text in ("", "…") else text
 
 
 def _number(name: str, default: float) -> float:

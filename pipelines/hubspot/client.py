@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 import orjson
 import requests
@@ -27,7 +28,13 @@ from pipelines.settings import Settings
 log = logging.getLogger(__name__)
 
 Kind = Literal[
-    "search", "list", "archived", "batch_read", "associations", "definitions"
+    "search",
+    "list",
+    "archived",
+    "batch_read",
+    "associations",
+    "definitions",
+    "journal",
 ]
 Json = dict[str, Any]
 
@@ -35,6 +42,8 @@ _HEADROOM = 0.95  # of the limit HubSpot states; the rest is for calls that bunc
 _TEN_SECONDS = 10.3  # HubSpot's windows, and a little for the network's jitter
 _ONE_SECOND = 1.15
 _ASSOCIATIONS = 95  # per ten seconds; the lowest tier allows 100 (4.5)
+_JOURNAL = 500  # per ten seconds: HubSpot sets no limit (9.3), politeness does
+_JOURNAL_ATTEMPTS = 3  # a sync does not wait long for what it can do without
 _LONGEST_WAIT = 120.0  # seconds; a longer Retry-After ends the run instead
 _EXPIRED_NEVER_VALID_DAYS = 10_000
 
@@ -65,6 +74,7 @@ class HubSpot:
         self._search = Budget(int(settings.searches_per_second), _ONE_SECOND)
         # Associations have their own limit, and no headers that would tell it.
         self._associations = Budget(_ASSOCIATIONS, _TEN_SECONDS)
+        self._journal = Budget(_JOURNAL, _TEN_SECONDS)
 
     # -- calls ---------------------------------------------------------------
 
@@ -74,6 +84,33 @@ class HubSpot:
     def post(self, path: str, body: Json, kind: Kind) -> Json:
         return self._call("POST", path, kind, body=body)
 
+    def call_as(
+        self,
+        token: str | None,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Json:
+        """A call of the journal's app: with its token or, for None, without any.
+
+        `path` may be a whole URL; its query, which may be a permission, is in no
+        message. An answer without content (204) is {}. Raises as other calls do.
+        """
+        headers = {"Authorization": None if token is None else f"Bearer {token}"}
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return self._call(
+            method,
+            path,
+            "journal",
+            params=params,
+            body=urlencode(form) if form is not None else body,
+            headers=headers,
+        )
+
     def _call(
         self,
         method: str,
@@ -81,7 +118,8 @@ class HubSpot:
         kind: Kind,
         *,
         params: Mapping[str, str] | None = None,
-        body: Json | None = None,
+        body: Json | str | None = None,
+        headers: Mapping[str, str | None] | None = None,
     ) -> Json:
         """The decoded answer of one call, retried while the fault is HubSpot's.
 
@@ -90,28 +128,34 @@ class HubSpot:
         """
         attempt = 0
         limited = 0
+        most = self.settings.attempts
+        if kind == "journal":
+            most = min(most, _JOURNAL_ATTEMPTS)
+        shown = path.partition("?")[0]
         while True:
             self._budget(kind).take()
             if kind == "associations":
                 self._general.take()
             with self._lock:
                 self.calls[kind] += 1
-            fault, wait = self._attempt(method, path, kind, params, body, attempt)
+            fault, wait = self._attempt(
+                method, path, kind, params, body, headers, attempt
+            )
             if isinstance(fault, dict):
                 return fault
             if fault.startswith("429"):
                 limited += 1  # waiting in line is no failure; bounded all the same
-                exhausted = limited >= 4 * self.settings.attempts
+                exhausted = limited >= 4 * most
             else:
                 attempt += 1
-                exhausted = attempt >= self.settings.attempts
+                exhausted = attempt >= most
             if exhausted:
                 raise PortalUnavailable(
-                    f"HubSpot did not answer {method} {path} after "
+                    f"HubSpot did not answer {method} {shown} after "
                     f"{attempt + limited} tries: {fault}. Nothing was published and "
                     "nothing is lost; the next sync goes on from here."
                 )
-            log.info("%s %s: %s; again in %.1f s", method, path, fault, wait)
+            log.info("%s %s: %s; again in %.1f s", method, shown, fault, wait)
             time.sleep(wait)
 
     def _attempt(
@@ -120,7 +164,8 @@ class HubSpot:
         path: str,
         kind: Kind,
         params: Mapping[str, str] | None,
-        body: Json | None,
+        body: Json | str | None,
+        headers: Mapping[str, str | None] | None,
         attempt: int,
     ) -> tuple[Json | str, float]:
         """The answer, or a fault in words and the seconds to wait before the next."""
@@ -128,9 +173,10 @@ class HubSpot:
         try:
             response = self._session().request(
                 method,
-                self.settings.base_url + path,
+                path if path.startswith("http") else self.settings.base_url + path,
                 params=params,
-                data=None if body is None else orjson.dumps(body),
+                data=orjson.dumps(body) if isinstance(body, dict) else body,
+                headers=headers,
                 timeout=(10, self.settings.timeout_seconds),
                 allow_redirects=False,
             )
@@ -139,8 +185,11 @@ class HubSpot:
             return "no answer in time", backoff
         except requests.RequestException as error:
             return f"connection failed ({type(error).__name__})", backoff
-        self._note(response, kind)
+        if not path.startswith("http"):
+            self._note(response, kind)
         status = response.status_code
+        if status == 204 and kind == "journal":
+            return {}, 0.0
         if status in (200, 201, 207):
             answer = _decode(content)
             if isinstance(answer, dict):
@@ -152,7 +201,7 @@ class HubSpot:
             return self._limited(response, told, kind)
         if status in (423, 477) or status >= 500:
             return self._later(response, status, backoff)
-        raise _refusal(status, method, path, told)
+        raise _refusal(status, method, path.partition("?")[0], told)
 
     def _limited(
         self, response: requests.Response, error: Json, kind: Kind
@@ -208,6 +257,8 @@ class HubSpot:
     def _budget(self, kind: Kind) -> Budget:
         if kind == "search":
             return self._search
+        if kind == "journal":
+            return self._journal
         return self._associations if kind == "associations" else self._general
 
     def _note(self, response: requests.Response, kind: Kind) -> None:
@@ -218,7 +269,7 @@ class HubSpot:
             self.server_time = now.astimezone(UTC)
         except (TypeError, ValueError):
             pass
-        if kind in ("search", "associations"):
+        if kind in ("search", "associations", "journal"):
             return
         try:
             limit = int(headers["X-HubSpot-RateLimit-Max"])

@@ -64,4 +64,6 @@ left join access
     on
         owned.customer_id = access.customer_id
         and owned.code = access.reason_code
+        -- A pause dates nothing: that row's day may be its subscription's.
+        and owned.effect = 'churn'
 where owned.customer_id is not null

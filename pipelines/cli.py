@@ -162,7 +162,16 @@ def _parser() -> argparse.ArgumentParser:
         "the configuration and the policy against the real portal and database",
         "SOURCES__HUBSPOT__ACCESS_TOKEN=… hubsync check",
     )
-    for each in (sync, plan, status, check):
+    reconcile = command(
+        "reconcile",
+        _reconcile,
+        "compare HubSpot itself with raw and app, row by row; exit 1 when they differ",
+        "hubsync reconcile --repair",
+    )
+    reconcile.add_argument(
+        "--repair", action="store_true", help="mend what differs and compare again"
+    )
+    for each in (sync, plan, status, check, reconcile):
         target(each)
         as_json(each)
     for each in (sync, plan):
@@ -257,6 +266,29 @@ def _check(arguments: argparse.Namespace) -> int:
     code = max(answer.exit_code for answer in answers)
     if arguments.json:
         _print_json({"ok": code == 0, "answers": [asdict(each) for each in answers]})
+    return code
+
+
+def _reconcile(arguments: argparse.Namespace) -> int:
+    from pipelines.reconcile import OutOfStep, as_json, reconcile
+    from pipelines.redaction import mask_logs
+
+    mask_logs()
+    code = 0
+    try:
+        done = reconcile(
+            target=arguments.target, repair=arguments.repair, quiet=arguments.json
+        )
+    except OutOfStep as found:
+        done, code = found.found, found.exit_code
+    if arguments.json:
+        after = as_json(done.after) if done.after else None
+        run = {"run_id": done.run.run_id, "api_calls": sum(done.run.calls.values())}
+        _print_json({**run, **as_json(done.before), "after_repair": after})
+        return code
+    from pipelines import terminal
+
+    terminal.print_reconciliation(done)
     return code
 
 

@@ -23,7 +23,7 @@ from pipelines.transform import (
 )
 from pipelines.warehouse import Warehouse
 
-_APP = ("--select", "path:models/app,resource_type:model")
+_APP = ("--select", "path:models/app")
 # app.access is a row per customer that its post-hooks fill with the verdicts.
 _VERDICTS = "{{ verdicts_to_apply() }}"
 _VERDICT_COLUMNS = (
@@ -63,7 +63,7 @@ def publications(warehouse: Warehouse) -> list[Publication]:
         (verdicts,) = _compiled(runner, ["compile", *options, "--inline", _VERDICTS])
     found = []
     for node in models:
-        if node.name in _HISTORY:
+        if str(node.resource_type) != "model" or node.name in _HISTORY:
             continue
         unique = node.config.unique_key
         key = (unique,) if isinstance(unique, str) else tuple(unique)

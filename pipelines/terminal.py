@@ -11,9 +11,13 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from pipelines.check import Answer
+    from pipelines.hubspot.comparison import Comparison, Difference
+    from pipelines.reconcile import Reconciliation
     from pipelines.sync import Finished
 
 _SHOWN = 12  # customers; beyond that the reader wants a query, not a scroll
+_SHOWN_DIFFERENCES = 50
+_SHOWN_VALUES = 4
 _WIDTH_OF_A_PIPE = 120
 
 _WITHOUT = "new, without access"
@@ -132,6 +136,69 @@ def print_answer(answer: Answer) -> None:
         Text("✓ ", style="green") if not answer.exit_code else Text("✗ ", style="red")
     )
     console.print(mark, f"{answer.subject}: {answer.text}", sep="", soft_wrap=True)
+
+
+def print_reconciliation(done: Reconciliation) -> None:
+    """The percentage first, then each difference with its cause, then the cost."""
+    console, last = _console(), done.after or done.before
+    console.print()
+    _differences(console, done.before)
+    if done.after is not None:
+        mended = len(done.before.differences) - len(done.after.differences)
+        console.print(f"{mended:,} rows mended.", style="bold")
+        if done.after.differences:
+            _differences(console, done.after)
+    console.print(_in_step(last), style="red" if last.differences else "green")
+    if last.differences and done.after is None:
+        console.print("hubsync reconcile --repair mends them.")
+    console.print()
+    _line(console, "API calls", _total(done.run.calls))
+    _line(console, "seconds", _counts(done.run.seconds))
+    _line(console, "run", f"{done.run.run_id} on the {done.warehouse.describe()}")
+
+
+def _in_step(comparison: Comparison) -> str:
+    from pipelines.reconcile import compared, in_step
+
+    rows, differing = compared(comparison), len(comparison.differences)
+    moving = sum(tally.in_flight for tally in comparison.tallies.values())
+    percent = f"{in_step(comparison):.2f}".removesuffix(".00")
+    text = f"{percent} % in step: {rows - differing:,} of {rows:,} rows equal HubSpot"
+    if moving:
+        text += f"; {moving:,} more have just changed there, the next sync reads them"
+    return text + "."
+
+
+def _differences(console: Console, comparison: Comparison) -> None:
+    found = list(comparison.differences.values())
+    table = _table("table", "row", "difference", "cause")
+    for each in found[:_SHOWN_DIFFERENCES]:
+        table.add_row(each.table, each.key, _difference(each), each.cause)
+    if found:
+        console.print(table)
+    if len(found) > _SHOWN_DIFFERENCES:
+        rest = Counter(each.table for each in found[_SHOWN_DIFFERENCES:])
+        console.print(f"  and {_counts(rest)} more; --json lists all")
+
+
+def _difference(each: Difference) -> str:
+    if not each.values:
+        return {"surplus": "should not be there"}.get(each.kind, each.kind)
+    texts = [
+        f"{value.column}: {_short(value.ours)}, should be {_short(value.expected)}"
+        for value in each.values[:_SHOWN_VALUES]
+    ]
+    if len(each.values) > _SHOWN_VALUES:
+        texts.append(f"and {len(each.values) - _SHOWN_VALUES} more values")
+    return "\n".join(texts)
+
+
+def _short(value: Any) -> str:
+    """A value apart from its neighbours: text in quotes, no value as null."""
+    if value is None:
+        return "null"
+    text = f"'{value}'" if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else f"{text[:38]}…"
 
 
 def because(row: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, Literal
 
 import orjson
@@ -77,6 +78,7 @@ class Difference:
     values: list[Value] = field(default_factory=list)
     merged_into: str | None = None
     row_key: tuple[Any, ...] = ()  # of a link or a doubled row
+    is_orphan: bool = False  # a link that no reading of a live record reaches
 
 
 @dataclass
@@ -448,7 +450,7 @@ class RawComparison:
                 now, cause = "erased", "purged from the archive, or erased"
             else:
                 now, cause = (
-                    "missing",
+                    "erased",
                     "HubSpot has no such record: erased, or inserted in the database",
                 )
             if now == state and into is None:
@@ -466,7 +468,10 @@ class RawComparison:
     def _compare_links(self, name: str, part: _OfType, ids: list[str]) -> None:
         """Links of live records, from their side; the other side has its own turn."""
         pairs = {pair: set(ids) for pair in self.pairs if pair[0] == name}
-        for pair, answers in self.links._read(pairs).items():
+        read = self.links._read(pairs)
+        for failure in self.links.failed.values():
+            raise failure  # a pair that was not read must not pass for equal
+        for pair, answers in read.items():
             stored = self.links._stored(pair, ids)
             for from_id, links in answers.items():
                 mine = stored.get(from_id, set())
@@ -531,7 +536,9 @@ class RawComparison:
                     elif from_id not in part.listed_live:
                         tally.compared += 1
                         cause = "its record is not live, or HubSpot has no such links"
-                        result.add(_of_link(pair, from_id, link, "surplus", cause, []))
+                        orphan = _of_link(pair, from_id, link, "surplus", cause, [])
+                        orphan.is_orphan = True
+                        result.add(orphan)
 
     def _orphans(
         self, connection: Connection, name: str
@@ -570,21 +577,23 @@ class RawComparison:
         with self.warehouse.connect() as connection:
             stored = {name: stored_rows(connection, name) for name in wanted}
         for name, rows in wanted.items():
-            tally, width = result.tally(_raw(name)), len(KEYS[name])
-            ours = {row[:width]: row for row in stored[name]}
-            present = {row[:width] for row in rows}
+            tally = result.tally(_raw(name))
+            key_of = itemgetter(*(list(TABLES[name]).index(k) for k in KEYS[name]))
+            ours = {key_of(row): row for row in stored[name]}
+            present = {key_of(row) for row in rows}
             if _STATE in TABLES[name]:
                 rows = rows + [
                     (*row[:-1], "missing")
                     for key, row in ours.items()
-                    if key not in present and key[0] in self.definitions.object_types
+                    if key not in present and row[0] in self.definitions.object_types
                 ]
             for row in rows:
-                key, mine = row[:width], ours.get(row[:width])
+                key = key_of(row)
+                mine, names = ours.get(key), [key] if isinstance(key, str) else key
                 tally.compared += 1
                 if mine == row:
                     continue
-                changed = moved.get((name, *key))
+                changed = moved.get((name, *names))
                 if changed is not None and until is not None and changed > until:
                     tally.compared -= 1
                     tally.in_flight += 1
@@ -600,7 +609,7 @@ class RawComparison:
                 result.add(
                     Difference(
                         _raw(name),
-                        " ".join(map(str, key)),
+                        " ".join(map(str, names)),
                         "missing" if mine is None else "value",
                         cause,
                         values,

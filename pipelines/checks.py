@@ -25,12 +25,15 @@ from pipelines.errors import HubsyncError, PortalUnavailable
 from pipelines.hubspot import audit
 from pipelines.hubspot.absence import Found, explain
 from pipelines.hubspot.associations import Associations
+from pipelines.hubspot.client import HubSpot
 from pipelines.hubspot.columns import Columns
+from pipelines.hubspot.journal import JournalRead
 from pipelines.hubspot.raw import (
     counts_by_edges,
     live_ids,
     live_ids_modified,
     mark_erased,
+    mark_merged,
     mark_state,
     oldest_update,
     stored_archived,
@@ -44,7 +47,7 @@ from pipelines.hubspot.reading import (
     search_pages,
 )
 from pipelines.hubspot.records import Record, parse_time
-from pipelines.hubspot.state import write_state
+from pipelines.hubspot.state import JOURNAL, Watermark, write_state
 from pipelines.hubspot.sweep import ROUND, Sweep
 
 if TYPE_CHECKING:
@@ -102,6 +105,18 @@ def settle(
             mark_state(connection, name, each.missing, "missing")
 
 
+def _named(
+    client: HubSpot,
+    properties: list[str],
+    ids: set[str],
+    erased: list[str],
+    sweep: Sweep,
+) -> Found:
+    found = explain(client, sweep.object_type, properties, ids)
+    found.erased = sorted({*found.erased, *erased})
+    return found
+
+
 @dataclass
 class Checks:
     """The checks of one load, over the types whose own reading succeeded."""
@@ -111,6 +126,52 @@ class Checks:
     links: Associations
     columns: Mapping[str, Columns]
     sweeps: Mapping[str, Sweep]
+
+    def journal(self, read: JournalRead) -> None:
+        """What the webhooks journal tells (9.3), then its offset.
+
+        It says where to look; values, archive dates and links come from HubSpot's own
+        reads. Only a privacy deletion is taken at its word, because nothing is left
+        to read. After a lost window every slow check is due at once.
+        """
+        with self.load.timed("journal"):
+            for sweep in self._due(lambda _: True):
+                name, mark = sweep.object_type.name, sweep.watermark
+                if read.lost_window or name in read.uncovered:
+                    mark.archived_at = mark.audited_at = mark.links_at = None
+                    mark.archived_count = LIST_PAGE + 1
+                look_at = (
+                    read.changed.get(name, set())
+                    | read.restored.get(name, set())
+                    | read.deleted.get(name, set())
+                )
+                erased = read.erased.get(name, set())
+                losers = read.merged.get(name, {})
+                relinked = read.relinked.get(name, set()) | read.restored.get(
+                    name, set()
+                )
+                names = sweep.columns.properties
+                found = self._read(
+                    [sweep],
+                    partial(_named, self.load.client, names, look_at, sorted(erased)),
+                )
+                self._settle(found)
+                if relinked or losers:
+                    self.load.link(
+                        self.run,
+                        self.links,
+                        {name: sorted(relinked)},
+                        {name: sorted(losers)},
+                        {},
+                    )
+                if error := self.links.failed.get(name):
+                    sweep.failure = error
+                    continue
+                with self.load.warehouse.connect() as connection:
+                    mark_merged(connection, name, losers)
+            if all(sweep.failure is None for sweep in self.sweeps.values()):
+                with self.load.warehouse.connect() as connection:
+                    write_state(connection, [Watermark(JOURNAL, cursor_id=read.offset)])
 
     def archive(self) -> None:
         """Archived and restored records (11).

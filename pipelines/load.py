@@ -33,6 +33,7 @@ from pipelines.hubspot.definitions import (
     definition_rows,
     read_definitions,
 )
+from pipelines.hubspot.journal import JournalRead, JournalUnavailable, read_journal
 from pipelines.hubspot.objects import ObjectType, association_pairs
 from pipelines.hubspot.raw import (
     changed_counts,
@@ -45,7 +46,13 @@ from pipelines.hubspot.raw import (
     told_merges,
 )
 from pipelines.hubspot.source import hubspot
-from pipelines.hubspot.state import Watermark, ensure_state, read_state, write_state
+from pipelines.hubspot.state import (
+    JOURNAL,
+    Watermark,
+    ensure_state,
+    read_state,
+    write_state,
+)
 from pipelines.hubspot.sweep import Progress, Sweep
 from pipelines.settings import STANDARD_OBJECTS, Settings
 from pipelines.warehouse import Connection, Warehouse
@@ -132,12 +139,12 @@ class Load:
             rows = self._changed_definitions(connection, definitions, columns)
             # Committed before the first load: the next run sees a crash from here on.
             sweeps = self._begin(connection, definitions, columns)
+        pairs = association_pairs(definitions.object_types, definitions.links)
         links = Associations(
-            self.client,
-            self.warehouse,
-            definitions.object_types,
-            association_pairs(definitions.object_types, definitions.links),
+            self.client, self.warehouse, definitions.object_types, pairs
         )
+        # Read before the sweeps: what happens during them is told next time.
+        journal = self._read_journal(definitions, pairs)
         with self._pipeline() as run:
             pending = list(sweeps.values())
             while pending:
@@ -145,6 +152,8 @@ class Load:
                 rows = {}
                 pending = [s for s in pending if not s.done and s.failure is None]
             checks = Checks(self, run, links, columns, sweeps)
+            if journal is not None:
+                checks.journal(journal)
             checks.archive()
             checks.new_properties()
             checks.audit()
@@ -245,6 +254,28 @@ class Load:
             if rows:
                 tables[name] = _table(name, rows)
         return tables
+
+    def _read_journal(
+        self, definitions: Definitions, pairs: list[tuple[str, str]]
+    ) -> JournalRead | None:
+        """What the webhooks journal tells, where it is configured and answers."""
+        if self.settings.journal_client_id is None:
+            return None
+        with self.timed("journal"), self.warehouse.connect() as connection:
+            mark = read_state(connection).get(JOURNAL)
+        with self.timed("journal"):
+            try:
+                return read_journal(
+                    self.client,
+                    self.settings,
+                    definitions.object_types,
+                    mark.cursor_id if mark else None,
+                    portal_id=str(definitions.portal.get("portalId")),
+                    pairs=pairs,
+                )
+            except JournalUnavailable as error:
+                self.report.notes.append(str(error))
+                return None
 
     # -- rounds ------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ _NUMBERS = (
     "verify_hours",
     "requests_per_ten_seconds",
     "searches_per_second",
+    "associations_per_ten_seconds",
     "timeout_seconds",
 )
 
@@ -70,6 +71,7 @@ class Settings:
     verify_hours: float = 7 * 24
     requests_per_ten_seconds: float = 90
     searches_per_second: float = 5
+    associations_per_ten_seconds: float = 95  # the lowest tier allows 100 (4.5)
     timeout_seconds: float = 60
     attempts: int = 6
     journal_client_id: str | None = None  # with its secret: read the journal too

@@ -41,7 +41,6 @@ Json = dict[str, Any]
 _HEADROOM = 0.95  # of the limit HubSpot states; the rest is for calls that bunch
 _TEN_SECONDS = 10.3  # HubSpot's windows, and a little for the network's jitter
 _ONE_SECOND = 1.15
-_ASSOCIATIONS = 95  # per ten seconds; the lowest tier allows 100 (4.5)
 _JOURNAL = 500  # per ten seconds: HubSpot sets no limit (9.3), politeness does
 _JOURNAL_ATTEMPTS = 3  # a sync does not wait long for what it can do without
 _LONGEST_WAIT = 120.0  # seconds; a longer Retry-After ends the run instead
@@ -73,7 +72,9 @@ class HubSpot:
         self._general = Budget(int(settings.requests_per_ten_seconds), _TEN_SECONDS)
         self._search = Budget(int(settings.searches_per_second), _ONE_SECOND)
         # Associations have their own limit, and no headers that would tell it.
-        self._associations = Budget(_ASSOCIATIONS, _TEN_SECONDS)
+        self._associations = Budget(
+            int(settings.associations_per_ten_seconds), _TEN_SECONDS
+        )
         self._journal = Budget(_JOURNAL, _TEN_SECONDS)
 
     # -- calls ---------------------------------------------------------------

@@ -13,6 +13,9 @@ from typing import Literal
 
 from pipelines.warehouse import Connection
 
+# The row whose cursor is the offset of the webhooks journal, not a record id.
+JOURNAL = "_journal"
+
 _DDL = """
 create table if not exists ops.watermarks (
     object_type text primary key,

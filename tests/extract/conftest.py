@@ -27,7 +27,7 @@ def load(
     """
     monkeypatch.setenv("SOURCES__HUBSPOT__REQUESTS_PER_TEN_SECONDS", "100000")
     monkeypatch.setenv("SOURCES__HUBSPOT__SEARCHES_PER_SECOND", "10000")
-    monkeypatch.setattr("pipelines.hubspot.client._ASSOCIATIONS", 100000)
+    monkeypatch.setenv("SOURCES__HUBSPOT__ASSOCIATIONS_PER_TEN_SECONDS", "100000")
 
     def run(*, full: bool = False) -> LoadReport:
         report = Load(warehouse, Settings.load(), full=full).run()

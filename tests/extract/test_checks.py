@@ -175,3 +175,24 @@ def test_unchanged_checks_change_no_row(load: Run, portal: Portal) -> None:
     portal.clock.advance(DAY + 60)
     assert load().rows_changed == {}
     assert load(full=True).rows_changed == {}
+
+
+def test_the_journal_tells_what_search_cannot_before_any_slow_check(
+    load: Run,
+    differences: Differences,
+    warehouse: Warehouse,
+    portal: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client_id, secret = portal.app
+    monkeypatch.setenv("SOURCES__HUBSPOT__JOURNAL__CLIENT_ID", client_id)
+    monkeypatch.setenv("SOURCES__HUBSPOT__JOURNAL__CLIENT_SECRET", secret)
+    load()
+    edit_silently(portal, random.Random(4))
+    report = load()
+    assert differences(warehouse, portal) == []
+    assert report.calls.get("list", 0) == 0
+    edit_silently(portal, random.Random(5))
+    portal.clock.advance(4 * DAY)  # beyond the journal's window
+    load()
+    assert differences(warehouse, portal) == []

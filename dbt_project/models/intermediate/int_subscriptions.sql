@@ -100,7 +100,9 @@ overdue as (
             when
                 access.reason_code = 'SUBSCRIPTION_ENDED'
                 and judged.published_status = 'past_due' then null
-            else cast(judged.updated_at at time zone 'UTC' as date)
+            else least(
+                cast(judged.updated_at at time zone 'UTC' as date), judged.today
+            )
         end as overdue_since
     from judged
     left join access on judged.customer_id = access.customer_id

@@ -23,10 +23,7 @@ published as (
 ),
 
 paused_customers as (
-    select distinct signals.customer_id
-    from {{ ref('int_customer_signals') }} as signals
-    cross join {{ ref('int_clock') }} as clock
-    where signals.effect = 'pause' and signals.effective_on <= clock.today
+    select * from {{ ref('int_pause_evidence') }}
 ),
 
 access as (

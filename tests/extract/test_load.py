@@ -260,14 +260,20 @@ def test_a_stage_that_disappears_stays_known_as_missing(
     load: Run, warehouse: Warehouse, portal: Portal
 ) -> None:
     load()
-    portal.remove_pipeline("deals", "renewal")
+    stages = portal.pipelines["deals"]["renewal"]["stages"]
+    portal.update_pipeline("deals", "renewal", {"label": "Again", "stages": stages[:2]})
     load()
     with warehouse.connect() as connection:
-        states = connection.execute(
-            f"select distinct _state from {table('pipelines')} "
-            "where object_type = 'deals' and pipeline_id = 'renewal'"
+        found = connection.execute(
+            f"select pipeline_label, stage_id, _state from {table('pipelines')} "
+            "where object_type = 'deals' and pipeline_id = 'renewal' order by stage_id"
         )
-    assert states == [("missing",)]
+    states = {stage: (label, state) for label, stage, state in found}
+    assert len(found) == len(states) == len(stages)
+    assert [s for s, (_, state) in states.items() if state == "missing"] == [
+        stages[2]["id"]
+    ]
+    assert {label for label, state in states.values() if state == "live"} == {"Again"}
 
 
 @on_one_engine

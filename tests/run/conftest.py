@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from pipelines.cli import main
@@ -57,6 +58,10 @@ def duckdb_after_a_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DuckDB file after one sync of the example portal; to be copied."""
     path = tmp_path_factory.mktemp("synced") / "hubsync.duckdb"
     with _first_sync(HUBSYNC_TARGET="duckdb", HUBSYNC_DUCKDB=str(path)):
+        # dbt's connection lives on in this process, so the end of the run may still
+        # be in the log beside the file, which a copy of the file would miss.
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("checkpoint")
         return path
 
 

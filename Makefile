@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml uv.lock
 	@echo "Installing the locked dependencies into $(VENV) (about half a minute, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || { $(BIN)/python -m pip --version >/dev/null 2>&1 || \
-		$(BIN)/python -m ensurepip -q; $(BIN)/python -m pip install -q uv; }
+		$(BIN)/python -m ensurepip >/dev/null 2>&1; $(BIN)/python -m pip install -q uv; }
 	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --locked --quiet
 	@touch $@
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import dlt
@@ -240,13 +241,13 @@ class Load:
         )
         for name, rows in now.items():
             stored = stored_rows(connection, name)
-            width = len(KEYS[name])
-            present = {row[:width] for row in rows}
+            key = itemgetter(*(list(TABLES[name]).index(c) for c in KEYS[name]))
+            present = {key(row) for row in rows}
             if name in ("properties", "pipelines"):
                 rows = rows + [
                     (*row[:-1], "missing")
                     for row in stored
-                    if row[:width] not in present and row[0] in definitions.object_types
+                    if key(row) not in present and row[0] in definitions.object_types
                 ]
             if name != "portal":
                 before = set(stored)

@@ -44,16 +44,14 @@ class Connection:
         """Run one statement; rows, or an empty list when it returns none."""
         if self._placeholder != "?":
             sql = sql.replace("%", "%%").replace("?", "%s") if params else sql
-        cursor = self._raw.cursor()
-        try:
-            cursor.execute(sql, tuple(params)) if params else cursor.execute(sql)
-            if cursor.description is None:
-                self.columns = []
-                return []
-            self.columns = [column[0] for column in cursor.description]
-            return cast("list[tuple[Any, ...]]", cursor.fetchall())
-        finally:
-            cursor.close()
+        # DuckDB's own cursor() is another connection, with a transaction of its own.
+        cursor = self._raw if self._placeholder == "?" else self._raw.cursor()
+        cursor.execute(sql, tuple(params)) if params else cursor.execute(sql)
+        if cursor.description is None:
+            self.columns = []
+            return []
+        self.columns = [column[0] for column in cursor.description]
+        return cast("list[tuple[Any, ...]]", cursor.fetchall())
 
 
 class Warehouse:

@@ -18,6 +18,9 @@ from sandbox import Portal
 Run = Callable[..., LoadReport]
 Differences = Callable[[Warehouse, Portal], list[str]]
 
+# What the client does is the same whatever the database: once is enough.
+on_one_engine = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+
 TYPES = ("companies", "contacts", "deals", "tickets", "subscriptions", "licenses")
 
 
@@ -65,7 +68,7 @@ def test_the_first_load_is_exact(
     assert differences(warehouse, portal) == []
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_any_edits_between_loads_leave_raw_equal_to_the_portal(
     load: Run,
     differences: Differences,
@@ -95,6 +98,7 @@ def test_an_unchanged_portal_costs_one_search_per_type_and_changes_no_row(
     assert sum(server.calls.values()) == sum(report.calls.values())
 
 
+@on_one_engine
 def test_an_edit_costs_its_own_searches_and_links_only(
     load: Run, portal: Portal
 ) -> None:
@@ -123,6 +127,7 @@ def test_more_than_ten_thousand_records_in_one_millisecond_are_all_read(
     assert report.calls["search"] < 8 + 10_500 / 200 + 10
 
 
+@on_one_engine
 def test_a_late_index_delays_a_change_and_never_loses_it(
     load: Run, differences: Differences, warehouse: Warehouse, portal: Portal
 ) -> None:
@@ -136,6 +141,7 @@ def test_a_late_index_delays_a_change_and_never_loses_it(
     assert differences(warehouse, portal) == []
 
 
+@on_one_engine
 def test_faults_of_every_kind_cost_retries_and_no_record(
     load: Run,
     differences: Differences,
@@ -155,6 +161,7 @@ def test_faults_of_every_kind_cost_retries_and_no_record(
     assert differences(warehouse, portal) == []
 
 
+@on_one_engine
 def test_a_type_that_fails_keeps_its_place_and_does_not_lose_the_others(
     load: Run,
     differences: Differences,
@@ -178,6 +185,7 @@ def test_a_type_that_fails_keeps_its_place_and_does_not_lose_the_others(
     assert differences(warehouse, portal) == []
 
 
+@on_one_engine
 def test_a_crash_between_records_and_links_loses_no_link(
     load: Run,
     differences: Differences,
@@ -202,6 +210,7 @@ def test_a_crash_between_records_and_links_loses_no_link(
     assert differences(warehouse, portal) == []
 
 
+@on_one_engine
 def test_a_first_load_of_several_rounds_resumes_where_it_stopped(
     load: Run,
     differences: Differences,
@@ -232,6 +241,7 @@ def test_a_first_load_of_several_rounds_resumes_where_it_stopped(
     assert differences(warehouse, portal) == []
 
 
+@on_one_engine
 def test_a_new_property_brings_the_values_it_already_has(
     load: Run, differences: Differences, warehouse: Warehouse, portal: Portal
 ) -> None:
@@ -245,20 +255,28 @@ def test_a_new_property_brings_the_values_it_already_has(
     assert differences(warehouse, portal) == []
 
 
+@on_one_engine
 def test_a_stage_that_disappears_stays_known_as_missing(
     load: Run, warehouse: Warehouse, portal: Portal
 ) -> None:
     load()
-    portal.remove_pipeline("deals", "renewal")
+    stages = portal.pipelines["deals"]["renewal"]["stages"]
+    portal.update_pipeline("deals", "renewal", {"label": "Again", "stages": stages[:2]})
     load()
     with warehouse.connect() as connection:
-        states = connection.execute(
-            f"select distinct _state from {table('pipelines')} "
-            "where object_type = 'deals' and pipeline_id = 'renewal'"
+        found = connection.execute(
+            f"select pipeline_label, stage_id, _state from {table('pipelines')} "
+            "where object_type = 'deals' and pipeline_id = 'renewal' order by stage_id"
         )
-    assert states == [("missing",)]
+    states = {stage: (label, state) for label, stage, state in found}
+    assert len(found) == len(states) == len(stages)
+    assert [s for s, (_, state) in states.items() if state == "missing"] == [
+        stages[2]["id"]
+    ]
+    assert {label for label, state in states.values() if state == "live"} == {"Again"}
 
 
+@on_one_engine
 def test_a_wrong_token_and_a_missing_scope_are_configuration(
     warehouse: Warehouse, portal: Portal, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +289,7 @@ def test_a_wrong_token_and_a_missing_scope_are_configuration(
         Load(warehouse, Settings.load()).run()
 
 
+@on_one_engine
 def test_another_portal_than_the_configured_one_is_refused(
     warehouse: Warehouse, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +298,7 @@ def test_another_portal_than_the_configured_one_is_refused(
         Load(warehouse, Settings.load()).run()
 
 
+@on_one_engine
 def test_an_unreachable_host_ends_after_bounded_tries(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

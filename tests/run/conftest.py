@@ -21,6 +21,9 @@ from tests.conftest import administer
 
 PORTAL_SIZE = 40  # companies
 
+# For promises that no engine could break by itself.
+ON_DUCKDB = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
+
 
 @dataclass(frozen=True)
 class Outcome:

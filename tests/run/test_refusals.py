@@ -16,7 +16,7 @@ import pytest
 from pipelines import policy
 from pipelines.warehouse import Warehouse
 from sandbox import Portal, Server
-from tests.run.conftest import Hubsync, app_rows, query
+from tests.run.conftest import ON_DUCKDB, Hubsync, app_rows, query
 
 pytestmark = pytest.mark.usefixtures("failing_fast")
 
@@ -121,8 +121,9 @@ def test_a_second_sync_at_the_same_time_ends_with_75(
     assert server.requests == []
 
 
+@ON_DUCKDB
 def test_a_stopped_sync_says_so_and_the_next_one_completes(
-    duckdb_file: Path, portal: Portal, server: Server, hubsync: Hubsync
+    synced: Warehouse, portal: Portal, server: Server, hubsync: Hubsync
 ) -> None:
     portal.latency_seconds = 0.5
     process = subprocess.Popen(
@@ -139,12 +140,12 @@ def test_a_stopped_sync_says_so_and_the_next_one_completes(
     assert process.returncode == 1
     assert "Stopped" in err
     assert "Traceback" not in err
-    warehouse = Warehouse.from_environment()
-    assert last_run(warehouse) == ("interrupted", 1)
+    assert last_run(synced) == ("interrupted", 1)
     portal.latency_seconds = 0.0
     assert hubsync("sync").code == 0
 
 
+@ON_DUCKDB
 def test_a_run_that_was_killed_is_marked_by_the_next(
     synced: Warehouse, hubsync: Hubsync
 ) -> None:

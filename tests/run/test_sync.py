@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pipelines.warehouse import Warehouse
 from sandbox import Portal, Server
-from tests.run.conftest import Hubsync, app_rows, query
+from tests.run.conftest import ON_DUCKDB, Hubsync, app_rows, query
 
 TYPES = (
     "companies",
@@ -141,6 +141,7 @@ def test_a_plan_says_what_the_next_sync_does_and_publishes_nothing(
     assert still == [(True,)]
 
 
+@ON_DUCKDB
 def test_json_is_all_that_a_sync_prints(
     synced: Warehouse, portal: Portal, server: Server, hubsync: Hubsync
 ) -> None:

@@ -121,6 +121,8 @@ def begin(portal: Portal) -> None:
     portal.link("subscriptions", "s-overdue", "companies", "overdue")
     portal.company("churned", customer_status="churned")
     portal.deal("d-churned", "churned")
+    portal.company("paused", customer_status="paused")
+    portal.deal("d-paused", "paused", contract_end_date="2026-12-31")
 
 
 def change(portal: Portal) -> None:
@@ -228,6 +230,7 @@ def test_customers_contacts_and_subscriptions_arrive_complete(story: Story) -> N
 
 def test_an_unchanged_portal_touches_no_row_although_time_passes(story: Story) -> None:
     assert story.a_day_later.app == story.begun.app
+    assert story.begun.access()["paused"] == (False, "PAUSED")
     assert story.a_day_later.plan == []
     assert story.settled.app == story.changed.app
 

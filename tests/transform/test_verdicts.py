@@ -55,3 +55,17 @@ def test_every_rule_of_the_verdict_table_decides_as_written(
         "paused": (False, "PAUSED"),
         "never": (False, "NO_SUBSCRIPTION"),
     }
+
+
+def test_a_paused_customer_stays_paused_and_the_company_is_the_evidence(
+    database: Database, portal: Portal
+) -> None:
+    portal.company("paused", customer_status="paused")
+    portal.deal("d1", "paused", contract_end_date="2027-01-31")
+
+    for _ in range(3):
+        database.publish(portal)
+        assert database.access() == {"paused": (False, "PAUSED")}
+    [access] = database.rows("app.access")
+    assert "customer_status" in str(access["evidence"])
+    assert access["version"] == 1

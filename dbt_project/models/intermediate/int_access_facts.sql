@@ -21,6 +21,11 @@ select
     churn.property as churn_property,
     churn.value as churn_value,
     churn.updated_at as churn_updated_at,
+    pauses.object_type as pause_object_type,
+    pauses.object_id as pause_object_id,
+    pauses.property as pause_property,
+    pauses.value as pause_value,
+    pauses.updated_at as pause_updated_at,
     subscriptions.standing,
     subscriptions.status,
     subscriptions.level_given,
@@ -46,6 +51,8 @@ left join {{ ref('int_customer_overrides') }} as overrides
     on customers.customer_id = overrides.customer_id
 left join {{ ref('int_churn_evidence') }} as churn
     on customers.customer_id = churn.customer_id
+left join {{ ref('int_pause_evidence') }} as pauses
+    on customers.customer_id = pauses.customer_id
 left join {{ ref('int_deciding_subscriptions') }} as subscriptions
     on customers.customer_id = subscriptions.customer_id
 left join {{ ref('int_last_verdicts') }} as last_verdicts

@@ -5,7 +5,10 @@ with rules as (
         *,
         -- A held verdict ends when the date it was given until has passed.
         coalesce(last_is_enabled, false)
-        and coalesce(last_access_until > now_at, true) as is_held_on
+        and coalesce(last_access_until > now_at, true) as is_held_on,
+        -- Paused by what someone set about the customer, not by its subscription.
+        rule = 6 and status = 'paused' and pause_object_id is not null
+            as is_paused_as_customer
     from {{ ref('int_access_rules') }}
 ),
 
@@ -68,6 +71,7 @@ select
     access_until,
     case
         when rule = 3 then churn_object_type
+        when is_paused_as_customer then pause_object_type
         when rule in (4, 5, 6) then subscription_object_type
         when rule = 7 and record_state = 'live' and subscription_object_id is not null
             then subscription_object_type
@@ -75,6 +79,7 @@ select
     end as evidence_object_type,
     case
         when rule = 3 then churn_object_id
+        when is_paused_as_customer then pause_object_id
         when rule in (4, 5, 6) then subscription_object_id
         when rule = 7 and record_state = 'live' and subscription_object_id is not null
             then subscription_object_id
@@ -83,6 +88,7 @@ select
     case
         when rule in (1, 2) then override_property
         when rule = 3 then churn_property
+        when is_paused_as_customer then pause_property
         when rule in (4, 5, 6) then evidence_property
         when rule = 7 and record_state = 'live' then evidence_property
         when rule = 7 then 'record_state'
@@ -90,14 +96,18 @@ select
     case
         when rule in (1, 2) then override_value
         when rule = 3 then churn_value
+        when is_paused_as_customer then pause_value
         when rule in (4, 5, 6) then evidence_value
         when rule = 7 and record_state = 'live' then evidence_value
         when rule = 7 then record_state
     end as evidence_value,
-    case when rule in (4, 5, 6) then evidence_old_value end as evidence_old_value,
+    case
+        when rule in (4, 5, 6) and not is_paused_as_customer then evidence_old_value
+    end as evidence_old_value,
     case
         when rule in (1, 2) then override_updated_at
         when rule = 3 then churn_updated_at
+        when is_paused_as_customer then pause_updated_at
         when rule in (4, 5, 6) then subscription_updated_at
         when rule = 7 and record_state = 'live' and subscription_object_id is not null
             then subscription_updated_at

@@ -52,9 +52,11 @@ select
         dates.day,
         cast(owned.closed_at at time zone 'UTC' as date),
         cast(access.effective_at at time zone 'UTC' as date),
-        cast(owned.updated_at at time zone 'UTC' as date)
+        -- At once, also where HubSpot's clock is already on the next day.
+        least(cast(owned.updated_at at time zone 'UTC' as date), clock.today)
     ) as date) as effective_on
 from owned
+cross join {{ ref('int_clock') }} as clock
 left join dates
     on
         owned.object_type = dates.object_type

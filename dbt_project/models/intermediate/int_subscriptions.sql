@@ -23,10 +23,7 @@ published as (
 ),
 
 paused_customers as (
-    select distinct signals.customer_id
-    from {{ ref('int_customer_signals') }} as signals
-    cross join {{ ref('int_clock') }} as clock
-    where signals.effect = 'pause' and signals.effective_on <= clock.today
+    select * from {{ ref('int_pause_evidence') }}
 ),
 
 access as (
@@ -100,7 +97,9 @@ overdue as (
             when
                 access.reason_code = 'SUBSCRIPTION_ENDED'
                 and judged.published_status = 'past_due' then null
-            else cast(judged.updated_at at time zone 'UTC' as date)
+            else least(
+                cast(judged.updated_at at time zone 'UTC' as date), judged.today
+            )
         end as overdue_since
     from judged
     left join access on judged.customer_id = access.customer_id

@@ -80,12 +80,14 @@ def _declared() -> dict[str, Seed]:
     document = yaml.safe_load((SEEDS / "_seeds.yml").read_text(encoding="utf-8"))
     declared = {}
     for each in document["seeds"]:
-        required, words = set(), {}
+        required: set[str] = set()
+        words = {}
+        for test in each.get("data_tests", []):
+            if isinstance(test, dict) and "no_nulls" in test:
+                required.update(test["no_nulls"]["arguments"]["columns"])
         for column in each.get("columns", []):
             for test in column.get("data_tests", []):
-                if test == "not_null":
-                    required.add(column["name"])
-                elif isinstance(test, dict) and "accepted_values" in test:
+                if isinstance(test, dict) and "accepted_values" in test:
                     words[column["name"]] = test["accepted_values"]["arguments"][
                         "values"
                     ]

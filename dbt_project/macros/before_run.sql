@@ -1,8 +1,8 @@
-{#- A table of app as it is before this run, or an empty one of the same shape where
-    it does not exist yet. By name, not by ref: app comes after the models that ask.
-    Columns are (name, type) pairs. -#}
-{% macro before_run(table, columns) -%}
-    {%- set relation = adapter.get_relation(target.database, 'app', table)
+{#- A table as it is before this run, or an empty one of the same shape where it does
+    not exist yet. By name, not by ref: it comes after the models that ask. Columns are
+    (name, type) pairs. -#}
+{% macro before_run(table, columns, schema='app') -%}
+    {%- set relation = adapter.get_relation(target.database, schema, table)
         if execute else none -%}
     select
         {%- for name, type in columns %}

@@ -69,3 +69,24 @@ def test_a_paused_customer_stays_paused_and_the_company_is_the_evidence(
     [access] = database.rows("app.access")
     assert "customer_status" in str(access["evidence"])
     assert access["version"] == 1
+
+
+def test_an_edit_of_something_else_does_not_bring_an_answered_churn_back(
+    database: Database, portal: Portal
+) -> None:
+    portal.company(
+        "won-back", customer_status="churned", _updated_at="2026-03-01T08:00:00Z"
+    )
+    portal.deal("d1", "won-back", contract_start_date="2026-05-01")
+    database.publish(portal)
+    assert database.access() == {"won-back": (True, "SUBSCRIPTION_ACTIVE")}
+
+    portal.company(
+        "won-back",
+        customer_status="churned",
+        name="Renamed",
+        _updated_at="2026-06-14T08:00:00Z",
+    )
+    for _ in range(2):
+        database.publish(portal)
+        assert database.access() == {"won-back": (True, "SUBSCRIPTION_ACTIVE")}

@@ -1,6 +1,6 @@
 -- Churn and pause evidence per customer, with the day from which it counts: the date
--- property, else the deal's close date, else the day the access row already has for
--- this reason (so that later edits do not move it), else HubSpot's last change.
+-- property, else the deal's close date, else the day it was first seen (later edits of
+-- the record do not move it), else HubSpot's last change.
 with signals as (
     select * from {{ ref('int_deal_signals') }}
     union all
@@ -21,8 +21,8 @@ links as (
     select * from {{ ref('int_records_linked_to_customers') }}
 ),
 
-access as (
-    select * from {{ ref('int_access_before_run') }}
+seen as (
+    select * from {{ ref('int_signals_before_run') }}
 ),
 
 owned as (
@@ -51,7 +51,7 @@ select
     cast(coalesce(
         dates.day,
         cast(owned.closed_at at time zone 'UTC' as date),
-        cast(access.effective_at at time zone 'UTC' as date),
+        seen.first_seen_on,
         -- At once, also where HubSpot's clock is already on the next day.
         least(cast(owned.updated_at at time zone 'UTC' as date), clock.today)
     ) as date) as effective_on
@@ -62,10 +62,10 @@ left join dates
         owned.object_type = dates.object_type
         and owned.object_id = dates.object_id
         and owned.date_property = dates.property
-left join access
+left join seen
     on
-        owned.customer_id = access.customer_id
-        and owned.code = access.reason_code
-        -- A pause dates nothing: that row's day may be its subscription's.
-        and owned.effect = 'churn'
+        owned.object_type = seen.object_type
+        and owned.object_id = seen.object_id
+        and owned.property = seen.property
+        and owned.value = seen.value
 where owned.customer_id is not null

@@ -15,5 +15,6 @@
 -- depends_on: {{ ref('int_customer_aliases') }}
 -- depends_on: {{ ref('int_contacts') }}
 -- depends_on: {{ ref('int_memberships') }}
+-- depends_on: {{ ref('int_signals_seen') }}
 -- depends_on: {{ ref('int_subscriptions') }}
 select true as is_tested

@@ -44,7 +44,16 @@ demo: $(STAMP) ## a HubSpot of our own, two syncs, and who gained or lost access
 
 .PHONY: test
 test: $(STAMP) ## the whole suite, on DuckDB and on a real PostgreSQL
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+.PHONY: test-deep
+test-deep: $(STAMP) ## many random lives of a portal; raw must equal it after each
+	@HUBSYNC_TEST_EXAMPLES=$${HUBSYNC_TEST_EXAMPLES:-50} $(BIN)/python -m pytest \
+		--timeout 0 tests/extract/test_stateful.py $(ARGS)
+
+.PHONY: bench
+bench: $(STAMP) ## calls and speed of a load, as ratios measured in one run
+	@$(BIN)/python -m bench.load $(ARGS)
 
 .PHONY: sync
 sync: $(STAMP) ## load HubSpot, transform, test, publish: what a scheduler calls
@@ -57,6 +66,10 @@ plan: $(STAMP) ## what the next sync would change in access, and why; publishes 
 .PHONY: status
 status: $(STAMP) ## freshness, last runs, findings
 	@$(BIN)/hubsync status $(ARGS)
+
+.PHONY: reconcile
+reconcile: $(STAMP) ## HubSpot against raw and app, record by record (ARGS=--repair mends)
+	@$(BIN)/hubsync reconcile $(ARGS)
 
 .PHONY: check
 check: $(STAMP) ## the configuration against your HubSpot and your database

@@ -18,6 +18,9 @@ Differences = Callable[[Warehouse, Portal], list[str]]
 
 DAY = 24 * 60 * 60
 
+# What a check decides is the same whatever the database: once is enough.
+on_one_engine = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+
 
 def edit_silently(portal: Portal, dice: random.Random) -> None:
     """Archive, restore, merge both ways, erase, link and unlink; touch no record."""
@@ -95,6 +98,7 @@ def test_a_privacy_deletion_leaves_the_id_and_no_value(
     assert kinds or links == []
 
 
+@on_one_engine
 def test_an_update_that_the_index_kept_back_for_two_days_is_found_by_the_audit(
     load: Run, differences: Differences, warehouse: Warehouse, portal: Portal
 ) -> None:
@@ -107,6 +111,7 @@ def test_an_update_that_the_index_kept_back_for_two_days_is_found_by_the_audit(
     assert differences(warehouse, portal) == []
 
 
+@on_one_engine
 def test_a_portal_that_sorts_ids_as_text_is_read_by_windows(
     load: Run,
     differences: Differences,
@@ -132,6 +137,7 @@ def test_a_portal_that_sorts_ids_as_text_is_read_by_windows(
     assert differences(warehouse, portal) == []
 
 
+@on_one_engine
 def test_an_incomplete_check_decides_nothing(
     load: Run,
     warehouse: Warehouse,
@@ -152,6 +158,7 @@ def test_an_incomplete_check_decides_nothing(
     assert states == [("live",)]
 
 
+@on_one_engine
 def test_a_repeated_list_that_shows_nothing_erases_nothing(
     load: Run,
     differences: Differences,
@@ -170,6 +177,7 @@ def test_a_repeated_list_that_shows_nothing_erases_nothing(
     assert differences(warehouse, portal) == []
 
 
+@on_one_engine
 def test_unchanged_checks_change_no_row(load: Run, portal: Portal) -> None:
     load()
     portal.clock.advance(DAY + 60)
@@ -177,6 +185,7 @@ def test_unchanged_checks_change_no_row(load: Run, portal: Portal) -> None:
     assert load(full=True).rows_changed == {}
 
 
+@on_one_engine
 def test_the_journal_tells_what_search_cannot_before_any_slow_check(
     load: Run,
     differences: Differences,

@@ -203,7 +203,7 @@ def test_a_crash_between_records_and_links_loses_no_link(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Load, "_link", crash)
+        patch.setattr(Load, "link", crash)
         with pytest.raises(KeyboardInterrupt):
             load()
     load()

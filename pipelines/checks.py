@@ -265,9 +265,14 @@ class Checks:
     def audit(self) -> None:
         """Counts per time bucket; what differs is read and the absent asked for."""
         age = timedelta(hours=self.load.settings.audit_hours)
-        due = self._due(lambda s: self._old(s.watermark.audited_at, age))
-        if not due or self.load.full:
-            return  # a full run reads every record anyway
+        # A list just read is audited only where its own count was in doubt.
+        due = [
+            s
+            for s in self._due(lambda s: self._old(s.watermark.audited_at, age))
+            if self._old(s.watermark.audited_at, age)
+        ]
+        if not due:
+            return
         with self.load.timed("count audit"):
             for sweep in due:
                 self.load.progress(f"count audit of {sweep.object_type.name}", 0, None)

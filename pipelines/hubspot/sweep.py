@@ -20,6 +20,7 @@ from pipelines.hubspot.objects import ObjectType
 from pipelines.hubspot.reading import (
     SEARCH_PAGE,
     IdsOutOfOrder,
+    count,
     list_pages,
     modified_between,
     search_pages,
@@ -54,6 +55,7 @@ class Sweep:
     round_ids: list[str] = field(default_factory=list)
     resumed: bool = False
     repeat: bool = False
+    doubtful: bool = False  # HubSpot counts another number than its list showed
     walked_from: str | None = None
     _newest: int | None = None
     _ties: int = 0
@@ -87,6 +89,9 @@ class Sweep:
                     break
             else:
                 self.done = True
+                if self.listing and not self.resumed:
+                    listed = self.read + len(held)
+                    self.doubtful = listed != count(self.client, self.object_type, [])
         except HubsyncError as error:
             self.failure = error
             return  # what was held is read again; what was yielded is loaded
@@ -159,7 +164,8 @@ class Sweep:
             if self.listing:
                 checked = mark.started_at
                 mark.hourly_at = mark.nightly_at = mark.links_at = checked
-                mark.audited_at = mark.verified_at = checked
+                mark.audited_at = None if self.doubtful else checked
+                mark.verified_at = checked
                 mark.pending_properties = mark.walked_id = None
             if self.hourly:
                 mark.hourly_at = mark.started_at

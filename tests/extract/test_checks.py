@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.hubspot import reading
 from pipelines.hubspot.raw import table
 from pipelines.load import LoadReport
 from pipelines.warehouse import Warehouse
@@ -204,4 +205,26 @@ def test_the_journal_tells_what_search_cannot_before_any_slow_check(
     edit_silently(portal, random.Random(5))
     portal.clock.advance(4 * DAY)  # beyond the journal's window
     load()
+    assert differences(warehouse, portal) == []
+
+
+@on_one_engine
+def test_a_list_that_ends_too_early_is_completed_in_the_same_load(
+    load: Run,
+    differences: Differences,
+    warehouse: Warehouse,
+    portal: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    portal.clock.advance(DAY)  # nothing is younger than the look-back
+    whole = reading.list_pages
+
+    def first_page(*given: Any, **named: Any) -> Any:
+        for records, _ in whole(*given, **named):
+            yield records[:3], None
+            return
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.hubspot.sweep.list_pages", first_page)
+        load()
     assert differences(warehouse, portal) == []

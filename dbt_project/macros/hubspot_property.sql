@@ -1,19 +1,24 @@
 {#-
     A HubSpot property as SQL text, whatever the portal has made of it: its own column,
-    a key in `_overflow`, or null where the portal lacks the property. Resolved when
-    the model is built, since portals differ and change; nothing is asked of a
-    database when dbt only parses or sqlfluff lints.
+    a key in `_overflow` (a property without a column, or a row too wide for its page),
+    or null where the portal lacks the property. Resolved when the model is built,
+    since portals differ and change; nothing is asked of a database when dbt only
+    parses or sqlfluff lints.
 -#}
 {% macro hubspot_property(object_type, property, alias=none) -%}
     {%- set expression = 'cast(null as text)' -%}
     {%- if execute -%}
         {%- set found = run_query(hubspot_property_lookup(object_type, property)) -%}
         {%- for row in found.rows -%}
-            {%- if row['column_name'] -%}
+            {%- set key = "(cast(_overflow as json) ->> '"
+                ~ (property | replace("'", "''")) ~ "')" -%}
+            {%- if row['column_name'] and row['has_overflow'] -%}
+                {%- set expression = 'coalesce(' ~ adapter.quote(row['column_name'])
+                    ~ ', ' ~ key ~ ')' -%}
+            {%- elif row['column_name'] -%}
                 {%- set expression = adapter.quote(row['column_name']) -%}
             {%- elif row['in_overflow'] -%}
-                {%- set expression = "cast(_overflow as json) ->> '"
-                    ~ (property | replace("'", "''")) ~ "'" -%}
+                {%- set expression = key -%}
             {%- endif -%}
             {{- expression ~ (' as ' ~ alias if alias else '') -}}
         {%- endfor -%}
@@ -50,7 +55,8 @@
         (
             exists (select 1 from mapped where column_name is null)
             and exists (select 1 from present where column_name = '_overflow')
-        ) as in_overflow
+        ) as in_overflow,
+        exists (select 1 from present where column_name = '_overflow') as has_overflow
 {%- endmacro %}
 
 {#- The raw table of an object type, or an empty one where it is not loaded. -#}

@@ -103,7 +103,9 @@ def _compare_records(
         rest = orjson.loads(str(row["_overflow"] or "{}"))
         for name, value in record["properties"].items():
             column = columns[name]
-            stored = rest.get(name) if column is None else row[column]
+            # A row too wide for its page keeps some columns' values in _overflow.
+            stored = row[column] if column is not None else None
+            stored = rest.get(name) if stored is None else stored
             if stored != value:
                 found.append(
                     f"{kind} {row['id']}.{name}: {stored!r:.60} is {value!r:.60}"

@@ -228,3 +228,31 @@ def test_a_list_that_ends_too_early_is_completed_in_the_same_load(
         patch.setattr("pipelines.hubspot.sweep.list_pages", first_page)
         load()
     assert differences(warehouse, portal) == []
+
+
+@on_one_engine
+def test_seventeen_hundred_properties_and_a_retyped_one_lose_no_value(
+    load: Run, differences: Differences, warehouse: Warehouse, portal: Portal
+) -> None:
+    names = [f"custom_field_number_{i:04}" for i in range(1_700)]
+    for name in names:
+        portal.add_property(
+            "contacts",
+            {"name": name, "label": name, "type": "string", "fieldType": "text"},
+        )
+    wide, *others = portal.live_ids("contacts")
+    portal.update("contacts", wide, dict.fromkeys(names, "wider than any page " * 3))
+    for number, contact in enumerate(others[:20]):
+        portal.update("contacts", contact, dict.fromkeys(names[number::30], "x"))
+    load()
+    assert differences(warehouse, portal) == []
+
+    company = portal.live_ids("companies")[0]
+    portal.update_property("companies", "name", {"type": "number"})
+    portal.update("companies", company, {"name": "no number"})
+    load()
+    portal.update_property("companies", "name", {"type": "string"})
+    portal.remove_property("contacts", names[5])
+    portal.touch("contacts", wide)
+    load()
+    assert differences(warehouse, portal) == []

@@ -44,7 +44,7 @@ demo: $(STAMP) ## a HubSpot of our own, two syncs, and who gained or lost access
 
 .PHONY: test
 test: $(STAMP) ## the whole suite, on DuckDB and on a real PostgreSQL
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 .PHONY: test-deep
 test-deep: $(STAMP) ## many random lives of a portal; raw must equal it after each

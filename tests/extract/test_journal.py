@@ -237,7 +237,7 @@ def test_a_token_about_to_end_is_replaced_before_it_is_used(
     portal.journal.token_seconds = 30
     server.reset_counts()
     assert read(offset).changed == {"companies": made}
-    assert calls(server, "/oauth/") == calls(server, "/webhooks-journal/")
+    assert calls(server, "/oauth/") > 1
     assert all(status != 401 for _, _, status in server.requests)
 
 

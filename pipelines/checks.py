@@ -99,9 +99,7 @@ def settle(
         run(tables, {})
     with load.warehouse.connect() as connection:
         for name, each in found.items():
-            mark_erased(
-                connection, name, each.erased, columns[name].in_columns.values()
-            )
+            mark_erased(connection, name, each.erased)
             mark_state(connection, name, each.missing, "missing")
 
 

@@ -126,13 +126,24 @@ def mark_state(
     ]
 
 
-def mark_erased(
-    connection: Connection, name: str, ids: Sequence[str], columns: Iterable[str]
-) -> None:
-    """A privacy deletion or purge: every value goes, the id stays as a tombstone."""
+def mark_erased(connection: Connection, name: str, ids: Sequence[str]) -> None:
+    """A privacy deletion or purge: every value goes, the id stays as a tombstone.
+
+    Every column of the table, not of the portal's properties: a property that HubSpot
+    has dropped may still hold what must go.
+    """
     if not ids:
         return
-    emptied = "".join(f", {quoted(c)} = null" for c in [*columns, "_overflow"])
+    columns = {
+        row[0]
+        for row in connection.execute(
+            "select column_name from information_schema.columns "
+            "where table_schema = ? and table_name = ?",
+            (SCHEMA, name),
+        )
+    }
+    values = sorted(columns - SYSTEM_COLUMNS.keys()) + ["_overflow"]
+    emptied = "".join(f", {quoted(column)} = null" for column in values)
     connection.execute(
         f"update {table(name)} set _state = 'erased'{emptied} "
         "where id in (select unnest(cast(? as text[]))) and _state <> 'erased'",

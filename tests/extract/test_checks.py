@@ -67,12 +67,16 @@ def test_the_daily_checks_find_all_of_it_without_being_asked(
 def test_a_privacy_deletion_leaves_the_id_and_no_value(
     load: Run, warehouse: Warehouse, portal: Portal
 ) -> None:
-    load()
     contact = next(
         c
         for c in portal.live_ids("contacts")
         if (portal.record("contacts", c) or {})["properties"]["email"]
     )
+    dropped = {"name": "nickname", "label": "N", "type": "string", "fieldType": "text"}
+    portal.add_property("contacts", dropped)
+    portal.update("contacts", contact, {"nickname": "Bee"})
+    load()
+    portal.remove_property("contacts", "nickname")
     email = (portal.record("contacts", contact) or {})["properties"]["email"]
     portal.privacy_delete("contacts", contact)
     load(full=True)

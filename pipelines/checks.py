@@ -42,8 +42,9 @@ from pipelines.hubspot.raw import (
 )
 from pipelines.hubspot.reading import (
     LIST_PAGE,
+    IdsOutOfOrder,
     list_pages,
-    modified_between,
+    modified_pages,
     search_pages,
 )
 from pipelines.hubspot.records import Record, parse_time
@@ -249,16 +250,27 @@ class Checks:
                 self._write([sweep.object_type.name])
 
     def _holders(self, sweep: Sweep, prop: str) -> None:
+        client, kind, names = (
+            self.load.client,
+            sweep.object_type,
+            sweep.columns.properties,
+        )
         filters = [{"propertyName": prop, "operator": "HAS_PROPERTY"}]
+        try:
+            self._settle_pages(kind.name, search_pages(client, kind, names, filters))
+        except IdsOutOfOrder:  # no keyset on this portal: its holders are in the list
+            self._settle_pages(kind.name, list_pages(client, kind, names))
+
+    def _settle_pages(
+        self, name: str, pages: Iterable[tuple[list[Record], object]]
+    ) -> None:
         held: list[Record] = []
-        for records, _ in search_pages(
-            self.load.client, sweep.object_type, sweep.columns.properties, filters
-        ):
+        for records, _ in pages:
             held += records
             if len(held) >= ROUND:
-                self._settle({sweep.object_type.name: Found(live=held)})
+                self._settle({name: Found(live=held)})
                 held = []
-        self._settle({sweep.object_type.name: Found(live=held)})
+        self._settle({name: Found(live=held)})
 
     def audit(self) -> None:
         """Counts per time bucket; what differs is read and the absent asked for."""
@@ -300,18 +312,14 @@ class Checks:
         for low, high in audit.differing(
             client, sweep.object_type, ours, oldest, until
         ):
-            filters = modified_between(
+            pages = modified_pages(
+                client,
                 sweep.object_type,
-                round(low.timestamp() * 1000),
-                round(high.timestamp() * 1000),
+                sweep.columns.properties,
+                audit.milliseconds(low),
+                audit.milliseconds(high),
             )
-            shown = [
-                record
-                for records, _ in search_pages(
-                    client, sweep.object_type, sweep.columns.properties, filters
-                )
-                for record in records
-            ]
+            shown = [record for records, _ in pages for record in records]
             with warehouse.connect() as connection:
                 held = live_ids_modified(connection, name, low, high)
             absent = held - {str(record["id"]) for record in shown}

@@ -56,7 +56,7 @@ def differing(
         theirs = count(
             client,
             object_type,
-            modified_between(object_type, _milliseconds(low), _milliseconds(high)),
+            modified_between(object_type, milliseconds(low), milliseconds(high)),
         )
         if theirs == stored:
             continue
@@ -69,5 +69,5 @@ def differing(
     return found
 
 
-def _milliseconds(moment: datetime) -> int:
+def milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)

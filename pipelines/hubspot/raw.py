@@ -142,7 +142,7 @@ def mark_erased(connection: Connection, name: str, ids: Sequence[str]) -> None:
             (SCHEMA, name),
         )
     }
-    values = sorted(columns - SYSTEM_COLUMNS.keys()) + ["_overflow"]
+    values = [*sorted(columns - SYSTEM_COLUMNS.keys()), "_overflow"]
     emptied = "".join(f", {quoted(column)} = null" for column in values)
     connection.execute(
         f"update {table(name)} set _state = 'erased'{emptied} "

@@ -19,20 +19,15 @@ from pipelines.hubspot.columns import Columns
 from pipelines.hubspot.objects import ObjectType
 from pipelines.hubspot.reading import (
     SEARCH_PAGE,
-    IdsOutOfOrder,
     count,
     list_pages,
-    modified_between,
-    search_pages,
-    window_pages,
+    modified_pages,
 )
 from pipelines.hubspot.records import Record, modified_ms, to_arrow
 from pipelines.hubspot.state import Watermark
 
 ROUND = 20_000  # records per type and load
 BATCH = 2_000  # records per Arrow table: fast to build, small in memory
-
-_AHEAD_MS = 60 * 60 * 1000  # a window's end: records may be newer than its start
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -105,20 +100,13 @@ class Sweep:
                 self.client, self.object_type, names, after=self.watermark.cursor_id
             )
             return
-        since = self._since()
-        filters = modified_between(self.object_type, since, None)
-        last_id = int(self.watermark.cursor_id or 0)
-        try:
-            for records, last in search_pages(
-                self.client, self.object_type, names, filters, last_id=last_id
-            ):
-                yield records, str(last)
-        except IdsOutOfOrder:
-            until = round(self.client.now().timestamp() * 1000) + _AHEAD_MS
-            for records in window_pages(
-                self.client, self.object_type, names, since, until
-            ):
-                yield records, None
+        yield from modified_pages(
+            self.client,
+            self.object_type,
+            names,
+            self._since(),
+            last_id=int(self.watermark.cursor_id or 0),
+        )
 
     def _since(self) -> int:
         """Start of the window in epoch milliseconds.
@@ -143,11 +131,10 @@ class Sweep:
             if modified is not None and modified >= (self._newest or 0):
                 self._ties = self._ties + 1 if modified == self._newest else 1
                 self._newest = modified
-        self.round_ids += [str(record["id"]) for record in records]
+        ids = [str(record["id"]) for record in records]
+        self.round_ids += ids
         if self.watermark.walked_id is not None:
-            self.watermark.walked_id = max(
-                self.watermark.walked_id, *self.round_ids, key=int
-            )
+            self.watermark.walked_id = max(self.watermark.walked_id, *ids, key=int)
         self.watermark.cursor_id = cursor
         self.read += len(records)
         self.progress(self.object_type.name, self.read, None)

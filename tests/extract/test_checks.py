@@ -124,20 +124,26 @@ def test_a_portal_that_sorts_ids_as_text_is_read_by_windows(
     portal: Portal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from pipelines.hubspot import sweep
-    from pipelines.hubspot.reading import IdsOutOfOrder
-
     load()
     for contact in portal.live_ids("contacts")[:30]:
         portal.clock.advance(0.01)
         portal.touch("contacts", contact)
+    portal.add_property(
+        "companies",
+        {"name": "health", "label": "Health", "type": "string", "fieldType": "text"},
+    )
+    company = portal.live_ids("companies")[0]
+    portal.update("companies", company, {"health": "good"})
+    portal.privacy_delete("contacts", portal.live_ids("contacts")[40])
+    portal.clock.advance(DAY + 60)  # the audit is due as well
 
     def out_of_order(*_: Any, **__: Any) -> Any:
-        raise IdsOutOfOrder("search of contacts")
+        raise reading.IdsOutOfOrder("search of contacts")
         yield
 
-    monkeypatch.setattr(sweep, "search_pages", out_of_order)
-    monkeypatch.setattr("pipelines.hubspot.reading.SEARCH_CAP", 20)
+    monkeypatch.setattr(reading, "search_pages", out_of_order)
+    monkeypatch.setattr("pipelines.checks.search_pages", out_of_order)
+    monkeypatch.setattr(reading, "SEARCH_CAP", 20)
     load()
     assert differences(warehouse, portal) == []
 

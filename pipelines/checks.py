@@ -48,7 +48,7 @@ from pipelines.hubspot.reading import (
     search_pages,
 )
 from pipelines.hubspot.records import Record, parse_time
-from pipelines.hubspot.state import JOURNAL, Watermark, write_state
+from pipelines.hubspot.state import JOURNAL, Watermark, is_due, write_state
 from pipelines.hubspot.sweep import ROUND, Sweep
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Checks:
         to read. After a lost window every slow check is due at once.
         """
         with self.load.timed("journal"):
-            for sweep in self._due(lambda _: True):
+            for sweep in self._readable():
                 name, mark = sweep.object_type.name, sweep.watermark
                 if read.lost_window or name in read.uncovered:
                     mark.archived_at = mark.audited_at = mark.links_at = None
@@ -179,12 +179,13 @@ class Checks:
         that list is one page it is read every run, else every `archived_minutes`.
         """
         age = timedelta(minutes=self.load.settings.archived_minutes)
-        due = self._due(
-            lambda s: (
-                s.watermark.archived_count <= LIST_PAGE
-                or self._old(s.watermark.archived_at, age)
-            )
-        )
+        due = [
+            s
+            for s in self._readable()
+            if self.load.full
+            or s.watermark.archived_count <= LIST_PAGE
+            or self._is_due(s.watermark.archived_at, age)
+        ]
         if not due:
             return
         with self.load.timed("archive"):
@@ -276,11 +277,7 @@ class Checks:
         """Counts per time bucket; what differs is read and the absent asked for."""
         age = timedelta(hours=self.load.settings.audit_hours)
         # A list just read is audited only where its own count was in doubt.
-        due = [
-            s
-            for s in self._due(lambda s: self._old(s.watermark.audited_at, age))
-            if self._old(s.watermark.audited_at, age)
-        ]
+        due = [s for s in self._readable() if self._is_due(s.watermark.audited_at, age)]
         if not due:
             return
         with self.load.timed("count audit"):
@@ -334,9 +331,10 @@ class Checks:
     def links_again(self) -> None:
         """Every association of every live record, compared with what is stored."""
         age = timedelta(hours=self.load.settings.links_hours)
-        due = self._due(lambda s: self._old(s.watermark.links_at, age))
-        if not due or self.load.full:
-            return  # a full run has read them with the records
+        # A list just read has brought its links with it.
+        due = [s for s in self._readable() if self._is_due(s.watermark.links_at, age)]
+        if not due:
+            return
         with self.load.timed("links again"):
             for sweep in due:
                 name = sweep.object_type.name
@@ -354,17 +352,11 @@ class Checks:
 
     # -- shared ------------------------------------------------------------------
 
-    def _due(self, is_due: Callable[[Sweep], bool]) -> list[Sweep]:
-        return [
-            sweep
-            for sweep in self.sweeps.values()
-            if sweep.failure is None
-            and sweep.done
-            and (self.load.full or is_due(sweep))
-        ]
+    def _readable(self) -> list[Sweep]:
+        return [s for s in self.sweeps.values() if s.failure is None and s.done]
 
-    def _old(self, moment: datetime | None, age: timedelta) -> bool:
-        return moment is None or self.load.client.now() - moment >= age
+    def _is_due(self, last: datetime | None, every: timedelta) -> bool:
+        return is_due(last, self.load.client.now(), every)
 
     def _read(
         self, due: list[Sweep], read: Callable[[Sweep], Found]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from operator import itemgetter
 from typing import Any
 
@@ -35,8 +35,9 @@ from pipelines.hubspot.definitions import (
     read_definitions,
 )
 from pipelines.hubspot.journal import JournalRead, JournalUnavailable, read_journal
-from pipelines.hubspot.objects import ObjectType, association_pairs
+from pipelines.hubspot.objects import association_pairs
 from pipelines.hubspot.raw import (
+    SCHEMA,
     changed_counts,
     ensure_tables,
     live_ids_between,
@@ -46,19 +47,19 @@ from pipelines.hubspot.raw import (
     stored_rows,
     told_merges,
 )
+from pipelines.hubspot.records import MERGE_LISTS
 from pipelines.hubspot.source import hubspot
 from pipelines.hubspot.state import (
     JOURNAL,
     Watermark,
     ensure_state,
+    is_due,
     read_state,
     write_state,
 )
 from pipelines.hubspot.sweep import Progress, Sweep
 from pipelines.settings import STANDARD_OBJECTS, Settings
 from pipelines.warehouse import Connection, Warehouse
-
-DATASET = "hubspot_raw"
 
 # What the load relies on, wherever it is started from; `.dlt/config.toml` is for
 # what people may choose. `direct` keeps our column names as they are.
@@ -72,8 +73,6 @@ _DLT = {
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
     "LOAD__RAISE_ON_MAX_RETRIES": "2",
 }
-
-_MERGE_LISTS = ("hs_merged_object_ids", "hs_calculated_merged_vids")
 
 
 @dataclass
@@ -262,9 +261,9 @@ class Load:
         """What the webhooks journal tells, where it is configured and answers."""
         if self.settings.journal_client_id is None:
             return None
-        with self.timed("journal"), self.warehouse.connect() as connection:
-            mark = read_state(connection).get(JOURNAL)
         with self.timed("journal"):
+            with self.warehouse.connect() as connection:
+                mark = read_state(connection).get(JOURNAL)
             try:
                 return read_journal(
                     self.client,
@@ -359,8 +358,8 @@ class Load:
         """How far this sweep reaches back; the longer ones once an hour and a day."""
         now, settings = self.client.now(), self.settings
         minutes = settings.lookback_minutes
-        hourly = _older(mark.hourly_at, now, timedelta(hours=1))
-        nightly = _older(mark.nightly_at, now, timedelta(days=1))
+        hourly = is_due(mark.hourly_at, now, timedelta(hours=1))
+        nightly = is_due(mark.nightly_at, now, timedelta(days=1))
         if hourly:
             minutes = max(minutes, settings.hourly_lookback_minutes)
         if nightly:
@@ -369,7 +368,7 @@ class Load:
 
     def _verify_due(self, mark: Watermark) -> bool:
         age = timedelta(hours=self.settings.verify_hours)
-        return _older(mark.verified_at, self.client.now(), age)
+        return is_due(mark.verified_at, self.client.now(), age)
 
     def _walk(self, sweep: Sweep, columns: Columns) -> Found:
         """Records we hold in the stretch a repeated list has passed, and it did not
@@ -395,7 +394,7 @@ class Load:
             pipeline = dlt.pipeline(
                 "hubsync",
                 destination=self.warehouse.destination(),
-                dataset_name=DATASET,
+                dataset_name=SCHEMA,
                 pipelines_dir=folder,
             )
 
@@ -450,15 +449,11 @@ def _merges(
     connection: Connection, name: str, columns: Columns, live: list[str]
 ) -> dict[str, str]:
     """loser -> survivor among the stored records, as these live records tell it."""
-    told = [columns.by_property.get(prop) for prop in _MERGE_LISTS]
+    told = [columns.by_property.get(prop) for prop in MERGE_LISTS]
     merges = told_merges(connection, name, [c for c in told if c], live)
     for survivor in live:
         merges.pop(survivor, None)  # HubSpot just gave it as a live record
     return merges
-
-
-def _older(moment: datetime | None, now: datetime, age: timedelta) -> bool:
-    return moment is None or now - moment >= age
 
 
 def _kept(assigned: Mapping[str, str | None]) -> list[str]:
@@ -488,6 +483,3 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:400]
-
-
-__all__ = ["Definitions", "Load", "LoadReport", "ObjectType"]

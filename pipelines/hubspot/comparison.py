@@ -15,7 +15,6 @@ nobody; of merged ones their state and survivor are.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -38,7 +37,14 @@ from pipelines.hubspot.definitions import (
 from pipelines.hubspot.objects import association_pairs
 from pipelines.hubspot.raw import SCHEMA, quoted, stored_columns, stored_rows, table
 from pipelines.hubspot.reading import batch_read, list_pages
-from pipelines.hubspot.records import Record, parse_time, to_arrow
+from pipelines.hubspot.records import (
+    MERGE_LISTS,
+    Record,
+    as_text,
+    merged_away,
+    parse_time,
+    to_arrow,
+)
 from pipelines.hubspot.state import Watermark, read_state
 from pipelines.hubspot.sweep import Progress
 from pipelines.warehouse import Connection, Warehouse
@@ -47,7 +53,6 @@ BATCH = 2_000  # records compared at a time
 RANGE = 50_000  # ids per search for rows that HubSpot does not list
 _TYPES_AT_ONCE = 4
 
-_MERGE_LISTS = ("hs_merged_object_ids", "hs_calculated_merged_vids")
 _STATE = "_state"
 
 Kind = Literal["missing", "value", "surplus", "duplicate", "not loaded"]
@@ -422,7 +427,7 @@ class RawComparison:
         if not candidates:
             return
         kind = self.definitions.object_types[name]
-        lists = [p for p in _MERGE_LISTS if p in self.columns[name].by_property]
+        lists = [p for p in MERGE_LISTS if p in self.columns[name].by_property]
         numeric = [i for i in candidates if i.isdigit()]
         answers, _ = batch_read(self.client, kind, lists, numeric)
         here = {str(record["id"]) for record in answers}
@@ -644,12 +649,9 @@ def _told_merges(records: Iterable[Record]) -> dict[str, str]:
     """loser -> survivor, as live survivors tell it (2.8)."""
     told: dict[str, str] = {}
     for record in records:
-        for prop in _MERGE_LISTS:
-            text = (record.get("properties") or {}).get(prop) or ""
-            # ids separated by ";", those of hs_calculated_merged_vids with ":time"
-            for loser in re.findall(r"(?:^|;)\s*(\d+)", str(text)):
-                if loser != str(record["id"]):
-                    told[loser] = str(record["id"])
+        survivor, values = str(record["id"]), record.get("properties") or {}
+        lists = [as_text(values.get(prop)) for prop in MERGE_LISTS]
+        told.update(dict.fromkeys(merged_away(survivor, lists), survivor))
     return told
 
 

@@ -9,13 +9,13 @@ consistency test, which names the rows, and not a load that stops.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pipelines.hubspot.columns import SYSTEM_COLUMNS
 from pipelines.hubspot.definitions import KEYS, TABLES
+from pipelines.hubspot.records import merged_away
 from pipelines.warehouse import Connection
 
 SCHEMA = "hubspot_raw"
@@ -243,11 +243,7 @@ def told_merges(
     )
     merges: dict[str, str] = {}
     for survivor, *lists in rows:
-        for text in lists:
-            # ids separated by ";", those of hs_calculated_merged_vids with ":time"
-            for loser in re.findall(r"(?:^|;)\s*(\d+)", text or ""):
-                if loser != survivor:
-                    merges[loser] = survivor
+        merges.update(dict.fromkeys(merged_away(survivor, lists), survivor))
     if not merges:
         return {}
     stored = connection.execute(

@@ -6,7 +6,8 @@ values would halve the speed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,14 +18,16 @@ from pipelines.hubspot.columns import Columns
 
 Record = dict[str, Any]
 
+# Properties in which survivors name what was merged into them (2.8): ids separated by
+# ";", in the second one followed by ":time".
+MERGE_LISTS = ("hs_merged_object_ids", "hs_calculated_merged_vids")
+
 _TIME = pa.timestamp("us", "UTC")
 
 _POINTER = 18  # bytes that a value moved out of a PostgreSQL row leaves behind
 _ROW_BYTES = 7_600  # of a page's 8,160, less header, null bitmap and our own columns
 # Read by SQL of ours; short, so they cost next to nothing.
-_ALWAYS_IN_COLUMNS = frozenset(
-    {"hs_merged_object_ids", "hs_calculated_merged_vids", "hs_object_id"}
-)
+_ALWAYS_IN_COLUMNS = frozenset({*MERGE_LISTS, "hs_object_id"})
 
 
 def to_arrow(records: Sequence[Record], columns: Columns, state: str) -> pa.Table:
@@ -126,6 +129,16 @@ def parse_time(value: Any) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def merged_away(record_id: str, told: Iterable[str | None]) -> list[str]:
+    """Ids that the values of a survivor's MERGE_LISTS name, but its own."""
+    return [
+        loser
+        for text in told
+        for loser in re.findall(r"(?:^|;)\s*(\d+)", text or "")
+        if loser != record_id
+    ]
 
 
 def modified_ms(record: Record, modified_property: str) -> int | None:

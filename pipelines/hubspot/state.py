@@ -8,7 +8,7 @@ merges make that harmless. dlt's state would have moved with a load that failed.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pipelines.warehouse import Connection
@@ -69,14 +69,14 @@ class Watermark:
     verified_at: datetime | None = None
 
 
+def is_due(last: datetime | None, now: datetime, every: timedelta) -> bool:
+    """Whether a check is due that ran `last`; never yet counts as due."""
+    return last is None or now - last >= every
+
+
 def ensure_state(connection: Connection) -> None:
     connection.execute("create schema if not exists ops")
     connection.execute(_DDL)
-    for line in _DDL.splitlines()[4:-1]:  # a database made by an earlier release
-        column = line.strip().rstrip(",")
-        connection.execute(
-            f"alter table ops.watermarks add column if not exists {column}"
-        )
 
 
 def read_state(connection: Connection) -> dict[str, Watermark]:

@@ -158,6 +158,11 @@ class Load:
             checks.new_properties()
             checks.audit()
             checks.links_again()
+        self.report.notes += [
+            f"HubSpot refused to read associations of {pair[0]} with {pair[1]}; "
+            "they stay as they are."
+            for pair in sorted(links.unsupported)
+        ]
         return self._finish(sweeps, definitions)
 
     # -- preparation -----------------------------------------------------------

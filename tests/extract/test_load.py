@@ -307,3 +307,18 @@ def test_an_unreachable_host_ends_after_bounded_tries(
     monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", "pat-na1-any")
     with pytest.raises(PortalUnavailable, match="after 6 tries"):
         Load(warehouse, Settings.load()).run()
+
+
+@on_one_engine
+def test_a_pair_of_types_that_hubspot_refuses_is_said_and_the_others_are_read(
+    load: Run, warehouse: Warehouse, portal: Portal
+) -> None:
+    portal.faults.next("400", path_contains="tickets/deals/batch/read", times=1)
+    report = load()
+    assert [note for note in report.notes if "tickets with deals" in note]
+    with warehouse.connect() as connection:
+        pairs = connection.execute(
+            f"select distinct from_type, to_type from {table('associations')}"
+        )
+    assert ("deals", "companies") in pairs
+    assert ("tickets", "deals") not in pairs

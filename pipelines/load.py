@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,12 +35,14 @@ from pipelines.hubspot.definitions import (
     read_definitions,
 )
 from pipelines.hubspot.journal import JournalRead, JournalUnavailable, read_journal
+from pipelines.hubspot.listing import joined
 from pipelines.hubspot.objects import association_pairs
 from pipelines.hubspot.raw import (
     SCHEMA,
     changed_counts,
     ensure_tables,
-    live_ids_between,
+    holds_any_within,
+    live_ids_within,
     loaded_ids,
     mark_merged,
     stored_columns,
@@ -145,8 +147,12 @@ class Load:
         )
         # Read before the sweeps: what happens during them is told next time.
         journal = self._read_journal(definitions, pairs)
-        with self._pipeline() as run:
+        with self._pipeline() as run, _closing(sweeps.values(), links):
             pending = list(sweeps.values())
+            for sweep in pending:
+                sweep.on_listed = links.read_ahead
+                if not sweep.watermark.repeats_list:
+                    sweep.on_none = links.without_records.add
             while pending:
                 self._round(run, pending, rows, links, columns)
                 rows = {}
@@ -208,7 +214,7 @@ class Load:
             added = {(name, prop) for prop in columns[name].properties} - known
             if mark.phase == "search" and (self.full or self._verify_due(mark)):
                 mark = Watermark(
-                    name, archived_count=mark.archived_count, walked_id="0"
+                    name, archived_count=mark.archived_count, repeats_list=True
                 )
             elif mark.phase == "search" and added:
                 # A new property may hold values that no modified date tells of.
@@ -295,7 +301,17 @@ class Load:
         """Read, load, mark merges, bring links up to date, then move the watermarks."""
         with self.timed("read and load"):
             objects = {s.object_type.name: s.round for s in pending}
-            loads = run(objects, definition_tables)
+            with self.warehouse.connect() as connection:
+                new = {
+                    s.object_type.name
+                    for s in pending
+                    if s.listing
+                    and s.remaining
+                    and not holds_any_within(
+                        connection, s.object_type.name, s.remaining.parts
+                    )
+                }
+            loads = run(objects, definition_tables, new)
         with self.timed("associations"):
             changed: dict[str, list[str]] = {}
             merges: dict[str, dict[str, str]] = {}
@@ -355,9 +371,10 @@ class Load:
 
         if any(changed.values()) or any(gone.values()):
             self.progress("associations", 0, None)
-            rows = links.changes(changed, gone, still_unread)
+            rows, are_new = links.changes(changed, gone, still_unread)
             if rows.num_rows:
-                run({}, {"associations": rows})
+                new = {"associations"} if are_new else set()
+                run({}, {"associations": rows}, new)
 
     def _lookback(self, mark: Watermark) -> tuple[timedelta, bool, bool]:
         """How far this sweep reaches back; the longer ones once an hour and a day."""
@@ -378,13 +395,11 @@ class Load:
     def _walk(self, sweep: Sweep, columns: Columns) -> Found:
         """Records we hold in the stretch a repeated list has passed, and it did not
         show: an id walk, at no call but those that ask for the absent by name."""
-        if sweep.walked_from is None or sweep.failure is not None:
+        if not sweep.watermark.repeats_list or sweep.failure is not None:
             return Found()
         name = sweep.object_type.name
-        low = int(sweep.walked_from)
-        high = None if sweep.done else int(sweep.watermark.walked_id or 0)
         with self.warehouse.connect() as connection:
-            held = live_ids_between(connection, name, low, high)
+            held = live_ids_within(connection, name, joined(sweep.round_spans))
         absent = held - set(sweep.round_ids)
         return explain(self.client, sweep.object_type, columns.properties, absent)
 
@@ -403,10 +418,12 @@ class Load:
                 pipelines_dir=folder,
             )
 
-            def run(objects: Any, definition_tables: Any) -> list[str]:
+            def run(
+                objects: Any, definition_tables: Any, new: Set[str] = frozenset()
+            ) -> list[str]:
                 try:
                     info = pipeline.run(
-                        hubspot(objects, definition_tables),
+                        hubspot(objects, definition_tables, new),
                         loader_file_format="parquet",
                     )
                 except HubsyncError:
@@ -448,6 +465,17 @@ class Load:
             report.failures.append(f"{sweep.object_type.name}: {sweep.failure}")
         report.complete = not failed
         return report
+
+
+@contextmanager
+def _closing(sweeps: Iterable[Sweep], links: Associations) -> Iterator[None]:
+    """However a load ends, nobody goes on reading for it."""
+    try:
+        yield
+    finally:
+        for sweep in sweeps:
+            sweep.close()
+        links.close()
 
 
 def _merges(

@@ -12,7 +12,8 @@ HubSpot's word on that direction, never a mirror image that we made up.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Set as AbstractSet
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ _THREADS = 4
 
 Pair = tuple[str, str]  # from type, to type
 Link = tuple[str, int, str | None, str | None]  # to id, type id, category, label
+_NO_LINKS: AbstractSet[Link] = frozenset()
+Answer = tuple[Pair, dict[str, AbstractSet[Link]] | None]
 
 SCHEMA = pa.schema(
     [
@@ -57,21 +60,52 @@ class Associations:
     types: Mapping[str, ObjectType]
     pairs: list[Pair]
     unsupported: set[Pair] = field(default_factory=set)
+    without_records: set[str] = field(default_factory=set)
     failed: dict[str, HubsyncError] = field(default_factory=dict)
+    _ahead: dict[Pair, list[tuple[set[str], Future[Answer]]]] = field(
+        default_factory=dict
+    )
+    _short: dict[str, list[str]] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_THREADS)
+    )
+
+    def read_ahead(self, name: str, ids: list[str]) -> None:
+        """Start to read the links of records that a list has just shown.
+
+        Their answers are used by the next `changes`; meanwhile the list goes on and
+        the database writes.
+        """
+        ids = self._short.pop(name, []) + ids
+        whole = len(ids) - len(ids) % INPUTS
+        self._short[name] = ids[whole:]  # too few for a call of their own
+        for pair in self.pairs:
+            if pair[0] != name or not self._may_hold(pair):
+                continue
+            for start in range(0, whole, INPUTS):
+                chunk = ids[start : start + INPUTS]
+                future = self._pool.submit(self._attempt, pair, chunk)
+                self._ahead.setdefault(pair, []).append((set(chunk), future))
+
+    def close(self) -> None:
+        """Give up what was to be read ahead."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def changes(
         self,
         changed: Mapping[str, Iterable[str]],
         gone: Mapping[str, Iterable[str]],
         unread: Callable[[str, str], bool],
-    ) -> pa.Table:
-        """Rows to merge so that these records' links equal HubSpot's.
+    ) -> tuple[pa.Table, bool]:
+        """Rows to merge so that these records' links equal HubSpot's, and whether
+        none of them is stored in another form (then they may as well be appended).
 
         `changed` live records and `gone` ones (archived, merged) by type;
         `unread(type, id)` says that a first load will still read that record, so its
         side need not be fetched now.
         """
         rows: list[tuple[Any, ...]] = []
+        are_new = True
         read: dict[Pair, set[str]] = {}
         gone_sets = {name: set(ids) for name, ids in gone.items()}
         todo: dict[Pair, set[str]] = {
@@ -94,9 +128,10 @@ class Associations:
                 stored = self._stored(pair, links)
                 other: dict[str, set[str]] = {}
                 for from_id, now in links.items():
-                    before = stored.get(from_id, set())
+                    before = stored.get(from_id, _NO_LINKS)
                     if now == before:
                         continue
+                    are_new = are_new and not before
                     rows += _rows(pair, from_id, now - before, None)
                     kept = {link[:2] for link in now}
                     dropped = {link for link in before - now if link[:2] not in kept}
@@ -108,7 +143,7 @@ class Associations:
             todo = {
                 pair: ids - read.get(pair, set()) for pair, ids in following.items()
             }
-        return _to_arrow(rows)
+        return _to_arrow(rows), are_new
 
     def _enqueue(
         self,
@@ -132,7 +167,15 @@ class Associations:
             following.setdefault(reverse, set()).update(ends)
 
     def _stored(self, pair: Pair, ids: Iterable[str]) -> dict[str, set[Link]]:
+        stored: dict[str, set[Link]] = {}
         with self.warehouse.connect() as connection:
+            [(any_stored,)] = connection.execute(
+                f"select exists (select 1 from {table('associations')} "
+                "where from_type = ? and to_type = ?)",
+                pair,
+            )
+            if not any_stored:
+                return stored
             rows = connection.execute(
                 "select from_id, to_id, type_id, category, label "
                 f"from {table('associations')} "
@@ -140,49 +183,60 @@ class Associations:
                 "and from_id in (select unnest(cast(? as text[])))",
                 (*pair, list(ids)),
             )
-        stored: dict[str, set[Link]] = {}
         for from_id, *link in rows:
             stored.setdefault(from_id, set()).add(
                 (link[0], int(link[1]), link[2], link[3])
             )
         return stored
 
-    def _read(self, todo: Mapping[Pair, set[str]]) -> dict[Pair, dict[str, set[Link]]]:
+    def _read(
+        self, todo: Mapping[Pair, set[str]]
+    ) -> dict[Pair, dict[str, AbstractSet[Link]]]:
         """Every id of every pair with its links, an empty set where it has none."""
-        chunks = [
-            (pair, ids[start : start + INPUTS])
-            for pair, ids in ((p, sorted(i, key=int)) for p, i in todo.items())
-            if pair not in self.unsupported
-            for start in range(0, len(ids), INPUTS)
-        ]
-        answers: dict[Pair, dict[str, set[Link]]] = {}
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for pair, links in pool.map(lambda each: self._attempt(*each), chunks):
-                if links is None:
-                    self.unsupported.add(pair)
-                else:
-                    answers.setdefault(pair, {}).update(links)
+        futures: list[Future[Answer]] = []
+        for pair, wanted in todo.items():
+            if not self._may_hold(pair):
+                continue
+            left = set(wanted)
+            for ids, future in self._ahead.pop(pair, []):
+                if left & ids:
+                    futures.append(future)
+                    left -= ids
+            ordered = sorted(left, key=int)
+            futures += [
+                self._pool.submit(self._attempt, pair, ordered[start : start + INPUTS])
+                for start in range(0, len(ordered), INPUTS)
+            ]
+        answers: dict[Pair, dict[str, AbstractSet[Link]]] = {}
+        for future in futures:
+            pair, links = future.result()
+            if links is None:
+                self.unsupported.add(pair)
+            else:
+                found = answers.setdefault(pair, {})
+                found.update({i: to for i, to in links.items() if i in todo[pair]})
         return answers
 
-    def _attempt(
-        self, pair: Pair, ids: list[str]
-    ) -> tuple[Pair, dict[str, set[Link]] | None]:
+    def _may_hold(self, pair: Pair) -> bool:
+        """Whether HubSpot can have links of this pair: not towards a type of which
+        this load has listed all, and found none."""
+        return pair not in self.unsupported and not self.without_records & set(pair)
+
+    def _attempt(self, pair: Pair, ids: list[str]) -> Answer:
         try:
             return self._read_chunk(pair, ids)
         except HubsyncError as error:
             self.failed[pair[0]] = self.failed[pair[1]] = error
             return pair, {}
 
-    def _read_chunk(
-        self, pair: Pair, ids: list[str]
-    ) -> tuple[Pair, dict[str, set[Link]] | None]:
+    def _read_chunk(self, pair: Pair, ids: list[str]) -> Answer:
         """Links of up to 1,000 records, every page; None if the pair does not exist."""
         version = self.client.settings.api_version
         path = (
             f"/crm/associations/{version}/{self.types[pair[0]].path}"
             f"/{self.types[pair[1]].path}/batch/read"
         )
-        links: dict[str, set[Link]] = {each: set() for each in ids}
+        links: dict[str, AbstractSet[Link]] = dict.fromkeys(ids, _NO_LINKS)
         inputs: list[dict[str, str]] = [{"id": each} for each in ids]
         while inputs:
             try:
@@ -198,16 +252,16 @@ class Associations:
             following: list[dict[str, str]] = []
             for result in answer.get("results") or []:
                 from_id = str(result["from"]["id"])
-                for end in result.get("to") or []:
-                    for kind in end.get("associationTypes") or []:
-                        links.setdefault(from_id, set()).add(
-                            (
-                                str(end["toObjectId"]),
-                                int(kind["typeId"]),
-                                kind.get("category"),
-                                kind.get("label"),
-                            )
-                        )
+                links[from_id] = links.get(from_id, _NO_LINKS) | {
+                    (
+                        str(end["toObjectId"]),
+                        int(kind["typeId"]),
+                        kind.get("category"),
+                        kind.get("label"),
+                    )
+                    for end in result.get("to") or []
+                    for kind in end.get("associationTypes") or []
+                }
                 after = ((result.get("paging") or {}).get("next") or {}).get("after")
                 if after is not None:
                     following.append({"id": from_id, "after": str(after)})

@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipelines.errors import ConfigurationError, HubsyncError, PortalUnavailable
 from pipelines.hubspot.budget import Budget
@@ -180,11 +181,16 @@ class HubSpot:
                 headers=headers,
                 timeout=(10, self.settings.timeout_seconds),
                 allow_redirects=False,
+                stream=True,
             )
-            content = response.content
+            # Whole at once: requests itself would put it together from 10 kB pieces.
+            content: bytes = response.raw.read(decode_content=True)
+            response.raw.release_conn()
         except requests.Timeout:
             return "no answer in time", backoff
-        except requests.RequestException as error:
+        except ReadTimeoutError:
+            return "no answer in time", backoff
+        except (requests.RequestException, HTTPError) as error:
             return f"connection failed ({type(error).__name__})", backoff
         if not path.startswith("http"):
             self._note(response, kind)

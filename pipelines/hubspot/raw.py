@@ -151,18 +151,38 @@ def mark_erased(connection: Connection, name: str, ids: Sequence[str]) -> None:
     )
 
 
-def live_ids_between(
-    connection: Connection, name: str, above: int, up_to: int | None
+def live_ids_within(
+    connection: Connection, name: str, spans: Iterable[tuple[int, int | None]]
 ) -> set[str]:
-    """Stored live ids in (above, up_to], compared as numbers."""
-    upper = "" if up_to is None else f" and cast(id as numeric(38, 0)) <= {up_to}"
+    """Stored live ids in these ranges [low, high), compared as numbers."""
+    if not (condition := _within(spans)):
+        return set()
     return {
         row[0]
         for row in connection.execute(
-            f"select id from {table(name)} where _state = 'live' "
-            f"and cast(id as numeric(38, 0)) > {above}{upper}"
+            f"select id from {table(name)} where _state = 'live' and ({condition})"
         )
     }
+
+
+def holds_any_within(
+    connection: Connection, name: str, spans: Iterable[tuple[int, int | None]]
+) -> bool:
+    """Whether a record of any state is stored with an id in these ranges."""
+    if not (condition := _within(spans)):
+        return False
+    [(found,)] = connection.execute(
+        f"select exists (select 1 from {table(name)} where {condition})"
+    )
+    return bool(found)
+
+
+def _within(spans: Iterable[tuple[int, int | None]]) -> str:
+    number = "cast(id as numeric(38, 0))"
+    return " or ".join(
+        f"({number} >= {low}{'' if high is None else f' and {number} < {high}'})"
+        for low, high in spans
+    )
 
 
 def live_ids(connection: Connection, name: str) -> list[str]:

@@ -29,6 +29,38 @@ def objects_path(client: HubSpot, object_type: ObjectType, suffix: str = "") -> 
     return f"/crm/objects/{client.settings.api_version}/{object_type.path}{suffix}"
 
 
+def list_page(
+    client: HubSpot,
+    object_type: ObjectType,
+    properties: Sequence[str],
+    *,
+    archived: bool = False,
+    after: str | None = None,
+) -> tuple[list[Record], str | None]:
+    """One page of up to 100 records and the cursor of the next (None at the end).
+
+    Only live or only archived records. Property lists too long for a URL are read by
+    batch read instead, one more call per page; values then come from one answer too.
+    """
+    joined = ",".join(properties)
+    wide = len(joined) > _LONGEST_PROPERTIES
+    params = {"limit": str(LIST_PAGE), "archived": "true" if archived else "false"}
+    if not wide:
+        params["properties"] = joined
+    if after is not None:
+        params["after"] = after
+    kind: Kind = "archived" if archived else "list"
+    page = client.get(objects_path(client, object_type), params, kind)
+    records = _results(page)
+    following = ((page.get("paging") or {}).get("next") or {}).get("after")
+    if wide and records:
+        ids = [str(record["id"]) for record in records]
+        found, _ = batch_read(client, object_type, properties, ids, archived=archived)
+        by_id = {str(record["id"]): record for record in found}  # answered in any order
+        records = [by_id[each] for each in ids if each in by_id]
+    return records, None if following is None else str(following)
+
+
 def list_pages(
     client: HubSpot,
     object_type: ObjectType,
@@ -37,35 +69,20 @@ def list_pages(
     archived: bool = False,
     after: str | None = None,
 ) -> Iterator[tuple[list[Record], str | None]]:
-    """Pages of 100 in id order with the cursor of the next page (None at the end).
+    """Pages of a list, one after the other, each with the cursor of the next.
 
-    Only live or only archived records. Property lists too long for a URL are read by
-    batch read instead, one more call per page; values then come from one answer too.
     Raises PortalUnavailable for a cursor that stands still.
     """
-    joined = ",".join(properties)
-    wide = len(joined) > _LONGEST_PROPERTIES
-    kind: Kind = "archived" if archived else "list"
-    params = {"limit": str(LIST_PAGE), "archived": "true" if archived else "false"}
-    if not wide:
-        params["properties"] = joined
     while True:
-        if after is not None:
-            params["after"] = after
-        page = client.get(objects_path(client, object_type), params, kind)
-        records = _results(page)
-        following = ((page.get("paging") or {}).get("next") or {}).get("after")
-        if following is not None and str(following) == after:
+        records, following = list_page(
+            client, object_type, properties, archived=archived, after=after
+        )
+        if following is not None and following == after:
             raise PortalUnavailable(
                 f"HubSpot's list of {object_type.name} repeats one page. "
                 "Nothing was published; the next sync reads it again."
             )
-        after = None if following is None else str(following)
-        if wide and records:
-            ids = [str(record["id"]) for record in records]
-            records, _ = batch_read(
-                client, object_type, properties, ids, archived=archived
-            )
+        after = following
         yield records, after
         if after is None:
             return
@@ -157,6 +174,19 @@ def count(
     }
     page = client.post(objects_path(client, object_type, "/search"), body, "search")
     return int(page.get("total") or 0)
+
+
+def highest_id(client: HubSpot, object_type: ObjectType) -> tuple[int, int]:
+    """The highest live id that search knows, and how many live records it counts."""
+    body = {
+        "filterGroups": [],
+        "sorts": [{"propertyName": "hs_object_id", "direction": "DESCENDING"}],
+        "properties": ["hs_object_id"],
+        "limit": 1,
+    }
+    page = client.post(objects_path(client, object_type, "/search"), body, "search")
+    highest = max((int(record["id"]) for record in _results(page)), default=0)
+    return highest, int(page.get("total") or 0)
 
 
 def modified_between(

@@ -27,7 +27,7 @@ create table if not exists ops.watermarks (
     newest_ties bigint,
     archived_at timestamptz,
     archived_count bigint,
-    walked_id text,
+    repeats_list boolean,
     pending_properties text,
     hourly_at timestamptz,
     nightly_at timestamptz,
@@ -42,13 +42,13 @@ create table if not exists ops.watermarks (
 class Watermark:
     """Reading position of one object type. Times are HubSpot's clock.
 
-    `phase` list: the first load, `cursor_id` its next page. `phase` search:
-    `complete_until` is the start of the last complete sweep; `cursor_id` the last id
-    of an interrupted one, which began at `started_at`. `newest_ms` is the newest
-    modified date seen and `newest_ties` how many records carry it. `walked_id` is how
-    far a repeated list has been compared with what is stored; None in a first load.
-    `pending_properties` (comma separated) still have to be read for records that no
-    modified date tells of. The `…_at` are the last times of each check.
+    `phase` list: the first load, `cursor_id` the ranges of ids still to be read; with
+    `repeats_list` it is not the first, and what is stored is compared with it.
+    `phase` search: `complete_until` is the start of the last complete sweep;
+    `cursor_id` the last id of an interrupted one, which began at `started_at`.
+    `newest_ms` is the newest modified date seen, `newest_ties` how many records carry
+    it. `pending_properties` (comma separated) still have to be read for records that
+    no modified date tells of. The `…_at` are the last times of each check.
     """
 
     object_type: str
@@ -60,7 +60,7 @@ class Watermark:
     newest_ties: int = 0
     archived_at: datetime | None = None
     archived_count: int = 0
-    walked_id: str | None = None
+    repeats_list: bool = False
     pending_properties: str | None = None
     hourly_at: datetime | None = None
     nightly_at: datetime | None = None

@@ -16,6 +16,7 @@ import pyarrow as pa
 from pipelines.errors import HubsyncError
 from pipelines.hubspot.client import HubSpot
 from pipelines.hubspot.columns import Columns
+from pipelines.hubspot.listing import Listing, OpaqueList, Span, Spans
 from pipelines.hubspot.objects import ObjectType
 from pipelines.hubspot.reading import (
     SEARCH_PAGE,
@@ -29,7 +30,18 @@ from pipelines.hubspot.state import Watermark
 ROUND = 20_000  # records per type and load
 BATCH = 2_000  # records per Arrow table: fast to build, small in memory
 
+# A cursor that can only be followed, as a watermark keeps it beside ranges of ids.
+_OPAQUE = "after="
+
 Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    ids: list[str]
+    rows: pa.Table
+    newest_ms: int | None
+    newest_ties: int
 
 
 @dataclass
@@ -48,10 +60,13 @@ class Sweep:
     done: bool = False
     failure: HubsyncError | None = None
     round_ids: list[str] = field(default_factory=list)
+    round_spans: list[Span] = field(default_factory=list)  # what its list has passed
     resumed: bool = False
     repeat: bool = False
     doubtful: bool = False  # HubSpot counts another number than its list showed
-    walked_from: str | None = None
+    on_listed: Callable[[str, list[str]], None] | None = None
+    on_none: Callable[[str], None] | None = None  # listed to its end, without a record
+    _listing: Listing[_Batch] | None = None
     _newest: int | None = None
     _ties: int = 0
 
@@ -65,45 +80,91 @@ class Sweep:
     def listing(self) -> bool:
         return self.watermark.phase == "list"
 
+    @property
+    def remaining(self) -> Spans:
+        """The ids that the list has yet to pass; none where it can only be followed."""
+        cursor = self.watermark.cursor_id
+        if cursor is not None and cursor.startswith(_OPAQUE):
+            return Spans([])
+        return Spans.parse(cursor) or Spans([])
+
     def round(self) -> Iterator[pa.Table]:
         """Arrow tables of one round. A failure ends it and is kept in `failure`."""
-        self.round_ids = []
-        self.walked_from = self.watermark.walked_id
+        self.round_ids, self.round_spans = [], []
+        begun = self.read
+        try:
+            for batch, cursor in self._batches():
+                self._take(batch, cursor)
+                if batch.ids:
+                    yield batch.rows
+                if self.read - begun >= ROUND and cursor is not None:
+                    return
+            self.done = True
+            if self.listing and not self.resumed:
+                self.doubtful = self.read != count(self.client, self.object_type, [])
+                if not self.read and not self.doubtful and self.on_none is not None:
+                    self.on_none(self.object_type.name)
+        except OpaqueList:  # the next round follows its cursors, from the start
+            self.watermark.cursor_id = _OPAQUE
+        except HubsyncError as error:  # what was yielded is loaded, the rest read again
+            self.failure = error
+
+    def close(self) -> None:
+        """End the threads that read ahead."""
+        if self._listing is not None:
+            self._listing.close()
+
+    def _batches(self) -> Iterator[tuple[_Batch, str | None]]:
+        """Records, each once in a round, and where to go on after them."""
+        cursor = self.watermark.cursor_id
+        if self.listing and (cursor is None or not cursor.startswith(_OPAQUE)):
+            yield from self._ranges()
+            return
         seen: set[str] = set()
         held: list[Record] = []
-        cursor = self.watermark.cursor_id
-        try:
-            for records, cursor in self._pages():
-                fresh = [r for r in records if str(r["id"]) not in seen]
-                seen.update(str(r["id"]) for r in fresh)
-                held += fresh
-                if len(held) >= BATCH:
-                    yield self._flush(held, cursor)
-                    held = []
-                if len(seen) >= ROUND and cursor is not None:
-                    break
-            else:
-                self.done = True
-                if self.listing and not self.resumed:
-                    listed = self.read + len(held)
-                    self.doubtful = listed != count(self.client, self.object_type, [])
-        except HubsyncError as error:
-            self.failure = error
-            return  # what was held is read again; what was yielded is loaded
-        if held:
-            yield self._flush(held, cursor)
+        pages = self._followed(cursor) if self.listing else self._modified()
+        for records, cursor in pages:
+            held += [record for record in records if str(record["id"]) not in seen]
+            seen.update(str(record["id"]) for record in records)
+            if len(held) >= BATCH:
+                yield self._converted(held), cursor
+                held = []
+        yield self._converted(held), None
 
-    def _pages(self) -> Iterator[tuple[list[Record], str | None]]:
-        names = self.columns.properties
-        if self.listing:
-            yield from list_pages(
-                self.client, self.object_type, names, after=self.watermark.cursor_id
+    def _ranges(self) -> Iterator[tuple[_Batch, str | None]]:
+        remaining = self.remaining
+        if self._listing is None:
+            self._listing = Listing(
+                self.client,
+                self.object_type,
+                self.columns.properties,
+                remaining,
+                self._converted,
             )
-            return
+        for batch in self._listing.batches():
+            remaining.remove(batch.low, batch.high)
+            self.round_spans.append((batch.low, batch.high))
+            yield batch.rows, str(remaining) or None
+
+    def _followed(
+        self, cursor: str | None
+    ) -> Iterator[tuple[list[Record], str | None]]:
+        after = (cursor or "").removeprefix(_OPAQUE) or None
+        passed = 0
+        for records, following in list_pages(
+            self.client, self.object_type, self.columns.properties, after=after
+        ):
+            # In whatever order: what was passed so far is asked about by name.
+            low = passed
+            passed = max([passed, *(int(record["id"]) + 1 for record in records)])
+            self.round_spans.append((low, None if following is None else passed))
+            yield records, None if following is None else f"{_OPAQUE}{following}"
+
+    def _modified(self) -> Iterator[tuple[list[Record], str | None]]:
         yield from modified_pages(
             self.client,
             self.object_type,
-            names,
+            self.columns.properties,
             self._since(),
             last_id=int(self.watermark.cursor_id or 0),
         )
@@ -125,20 +186,27 @@ class Sweep:
         tied = self.watermark.newest_ties > SEARCH_PAGE // 2
         return min(since, self.watermark.newest_ms + tied)
 
-    def _flush(self, records: list[Record], cursor: str | None) -> pa.Table:
-        for record in records:
-            modified = modified_ms(record, self.object_type.modified_property)
-            if modified is not None and modified >= (self._newest or 0):
-                self._ties = self._ties + 1 if modified == self._newest else 1
-                self._newest = modified
-        ids = [str(record["id"]) for record in records]
-        self.round_ids += ids
-        if self.watermark.walked_id is not None:
-            self.watermark.walked_id = max(self.watermark.walked_id, *ids, key=int)
+    def _converted(self, records: list[Record]) -> _Batch:
+        dates = [modified_ms(r, self.object_type.modified_property) for r in records]
+        newest = max((each for each in dates if each is not None), default=None)
+        return _Batch(
+            [str(record["id"]) for record in records],
+            to_arrow(records, self.columns, "live"),
+            newest,
+            0 if newest is None else dates.count(newest),
+        )
+
+    def _take(self, batch: _Batch, cursor: str | None) -> None:
+        if batch.newest_ms is not None and batch.newest_ms >= (self._newest or 0):
+            before = self._ties if batch.newest_ms == self._newest else 0
+            self._newest, self._ties = batch.newest_ms, before + batch.newest_ties
+        self.round_ids += batch.ids
         self.watermark.cursor_id = cursor
-        self.read += len(records)
-        self.progress(self.object_type.name, self.read, None)
-        return to_arrow(records, self.columns, "live")
+        self.read += len(batch.ids)
+        total = self._listing.total if self._listing else None
+        self.progress(self.object_type.name, self.read, total)
+        if self.listing and self.on_listed is not None:
+            self.on_listed(self.object_type.name, batch.ids)
 
     def fail(self, error: HubsyncError) -> None:
         """What belongs to this round could not be read: the next run repeats it."""
@@ -153,7 +221,8 @@ class Sweep:
                 mark.hourly_at = mark.nightly_at = mark.links_at = checked
                 mark.audited_at = None if self.doubtful else checked
                 mark.verified_at = checked
-                mark.pending_properties = mark.walked_id = None
+                mark.pending_properties = None
+                mark.repeats_list = False
             if self.hourly:
                 mark.hourly_at = mark.started_at
             if self.nightly:
@@ -169,8 +238,7 @@ class Sweep:
         """Whether a first load has this record still before it."""
         if not self.listing or self.done:
             return False
-        cursor = self.watermark.cursor_id
         try:
-            return cursor is None or int(record_id) >= int(cursor)
+            return int(record_id) in self.remaining
         except ValueError:
-            return False  # an opaque cursor tells nothing: read the record now
+            return False

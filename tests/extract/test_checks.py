@@ -180,10 +180,10 @@ def test_a_repeated_list_that_shows_nothing_erases_nothing(
     load()
 
     def empty(*_: Any, **__: Any) -> Any:
-        yield [], None
+        return [], None
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.hubspot.sweep.list_pages", empty)
+        patch.setattr("pipelines.hubspot.listing.list_page", empty)
         load(full=True)
     assert differences(warehouse, portal) == []
 
@@ -227,15 +227,14 @@ def test_a_list_that_ends_too_early_is_completed_in_the_same_load(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     portal.clock.advance(DAY)  # nothing is younger than the look-back
-    whole = reading.list_pages
+    whole = reading.list_page
 
     def first_page(*given: Any, **named: Any) -> Any:
-        for records, _ in whole(*given, **named):
-            yield records[:3], None
-            return
+        records, _ = whole(*given, **named)
+        return records[:3], None
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.hubspot.sweep.list_pages", first_page)
+        patch.setattr("pipelines.hubspot.listing.list_page", first_page)
         load()
     assert differences(warehouse, portal) == []
 

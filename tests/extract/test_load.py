@@ -221,7 +221,7 @@ def test_a_first_load_of_several_rounds_resumes_where_it_stopped(
 ) -> None:
     monkeypatch.setattr("pipelines.hubspot.reading.LIST_PAGE", 10)
     monkeypatch.setattr("pipelines.hubspot.sweep.ROUND", 25)
-    monkeypatch.setattr("pipelines.hubspot.sweep.BATCH", 10)
+    monkeypatch.setattr("pipelines.hubspot.listing.BATCH", 10)
     original = Load._round
     rounds = 0
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.hubspot.client import _decode
@@ -24,6 +24,7 @@ def record(record_id: str, **properties: Any) -> dict[str, Any]:
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from("abcdef"), values), max_size=8))
 def test_values_arrive_to_the_character(properties: list[dict[str, Any]]) -> None:
     columns = assign_columns("abcdef")

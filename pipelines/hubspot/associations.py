@@ -11,8 +11,7 @@ HubSpot's word on that direction, never a mirror image that we made up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,8 +29,8 @@ _THREADS = 4
 
 Pair = tuple[str, str]  # from type, to type
 Link = tuple[str, int, str | None, str | None]  # to id, type id, category, label
-_NO_LINKS: AbstractSet[Link] = frozenset()
-Answer = tuple[Pair, dict[str, AbstractSet[Link]] | None]
+_NO_LINKS: Set[Link] = frozenset()
+Answer = tuple[Pair, dict[str, Set[Link]] | None]
 
 SCHEMA = pa.schema(
     [
@@ -104,9 +103,10 @@ class Associations:
         `unread(type, id)` says that a first load will still read that record, so its
         side need not be fetched now.
         """
-        rows: list[tuple[Any, ...]] = []
+        rows: dict[tuple[Pair, str], list[tuple[Any, ...]]] = {}
         are_new = True
-        read: dict[Pair, set[str]] = {}
+        read: dict[Pair, dict[str, Set[Link]]] = {}
+        again: set[tuple[Pair, str]] = set()
         gone_sets = {name: set(ids) for name, ids in gone.items()}
         todo: dict[Pair, set[str]] = {
             pair: set(changed[pair[0]]) - gone_sets.get(pair[0], set())
@@ -117,54 +117,48 @@ class Associations:
             pair: gone_sets[pair[0]] for pair in self.pairs if pair[0] in gone_sets
         }
         while any(todo.values()) or ended:
-            following: dict[Pair, set[str]] = {}
             answers = self._read({pair: ids for pair, ids in todo.items() if ids})
             for pair, ids in ended.items():
-                answers.setdefault(pair, {}).update({each: set() for each in ids})
+                answers.setdefault(pair, {}).update(dict.fromkeys(ids, _NO_LINKS))
+            for pair, links in answers.items():
+                read.setdefault(pair, {}).update(links)
+            ended, todo = {}, {}
             for pair, links in answers.items():
                 if not links:
                     continue
-                read.setdefault(pair, set()).update(links)
                 stored = self._stored(pair, links)
-                other: dict[str, set[str]] = {}
+                differing: list[tuple[str, str]] = []
                 for from_id, now in links.items():
                     before = stored.get(from_id, _NO_LINKS)
                     if now == before:
+                        rows.pop((pair, from_id), None)
                         continue
                     are_new = are_new and not before
-                    rows += _rows(pair, from_id, now - before, None)
                     kept = {link[:2] for link in now}
                     dropped = {link for link in before - now if link[:2] not in kept}
-                    rows += _rows(pair, from_id, dropped, True)
-                    for link in now ^ before:
-                        other.setdefault(link[0], set()).add(from_id)
-                self._enqueue(pair, other, read, gone_sets, unread, following)
-            ended = {}
-            todo = {
-                pair: ids - read.get(pair, set()) for pair, ids in following.items()
-            }
-        return _to_arrow(rows), are_new
-
-    def _enqueue(
-        self,
-        pair: Pair,
-        other: Mapping[str, set[str]],
-        read: Mapping[Pair, set[str]],
-        gone: Mapping[str, set[str]],
-        unread: Callable[[str, str], bool],
-        following: dict[Pair, set[str]],
-    ) -> None:
-        """The other ends of links that differ, where they were not read already."""
-        reverse = (pair[1], pair[0])
-        ends = {
-            end
-            for end in other
-            if end not in read.get(reverse, set())
-            and end not in gone.get(pair[1], set())
-            and not unread(pair[1], end)
-        }
-        if ends:
-            following.setdefault(reverse, set()).update(ends)
+                    # A second answer takes the place of the first.
+                    rows[pair, from_id] = [
+                        *_rows(pair, from_id, now - before, None),
+                        *_rows(pair, from_id, dropped, True),
+                    ]
+                    differing += [(from_id, link[0]) for link in now ^ before]
+                reverse = (pair[1], pair[0])
+                for from_id, end in differing:
+                    if end in gone_sets.get(pair[1], set()) or unread(pair[1], end):
+                        continue
+                    answer = read.get(reverse, {}).get(end)
+                    if answer is None:
+                        todo.setdefault(reverse, set()).add(end)
+                        continue
+                    # Both ends were read. Where they disagree, the link came or went
+                    # between the two answers: both are read once more.
+                    here = any(link[0] == end for link in links[from_id])
+                    there = any(link[0] == from_id for link in answer)
+                    if here != there and (pair, from_id) not in again:
+                        again |= {(pair, from_id), (reverse, end)}
+                        todo.setdefault(pair, set()).add(from_id)
+                        todo.setdefault(reverse, set()).add(end)
+        return _to_arrow([row for each in rows.values() for row in each]), are_new
 
     def _stored(self, pair: Pair, ids: Iterable[str]) -> dict[str, set[Link]]:
         stored: dict[str, set[Link]] = {}
@@ -189,9 +183,7 @@ class Associations:
             )
         return stored
 
-    def _read(
-        self, todo: Mapping[Pair, set[str]]
-    ) -> dict[Pair, dict[str, AbstractSet[Link]]]:
+    def _read(self, todo: Mapping[Pair, set[str]]) -> dict[Pair, dict[str, Set[Link]]]:
         """Every id of every pair with its links, an empty set where it has none."""
         futures: list[Future[Answer]] = []
         for pair, wanted in todo.items():
@@ -207,7 +199,7 @@ class Associations:
                 self._pool.submit(self._attempt, pair, ordered[start : start + INPUTS])
                 for start in range(0, len(ordered), INPUTS)
             ]
-        answers: dict[Pair, dict[str, AbstractSet[Link]]] = {}
+        answers: dict[Pair, dict[str, Set[Link]]] = {}
         for future in futures:
             pair, links = future.result()
             if links is None:
@@ -236,7 +228,7 @@ class Associations:
             f"/crm/associations/{version}/{self.types[pair[0]].path}"
             f"/{self.types[pair[1]].path}/batch/read"
         )
-        links: dict[str, AbstractSet[Link]] = dict.fromkeys(ids, _NO_LINKS)
+        links: dict[str, Set[Link]] = dict.fromkeys(ids, _NO_LINKS)
         inputs: list[dict[str, str]] = [{"id": each} for each in ids]
         while inputs:
             try:

@@ -20,9 +20,11 @@ from pipelines.hubspot.listing import Listing, OpaqueList, Span, Spans
 from pipelines.hubspot.objects import ObjectType
 from pipelines.hubspot.reading import (
     SEARCH_PAGE,
+    IdsOutOfOrder,
     count,
     list_pages,
     modified_pages,
+    search_pages,
 )
 from pipelines.hubspot.records import Record, modified_ms, to_arrow
 from pipelines.hubspot.state import Watermark
@@ -67,6 +69,7 @@ class Sweep:
     on_listed: Callable[[str, list[str]], None] | None = None
     on_none: Callable[[str], None] | None = None  # listed to its end, without a record
     _listing: Listing[_Batch] | None = None
+    _highest: int = 0  # id listed
     _newest: int | None = None
     _ties: int = 0
 
@@ -99,15 +102,36 @@ class Sweep:
                     yield batch.rows
                 if self.read - begun >= ROUND and cursor is not None:
                     return
-            self.done = True
             if self.listing and not self.resumed:
-                self.doubtful = self.read != count(self.client, self.object_type, [])
-                if not self.read and not self.doubtful and self.on_none is not None:
-                    self.on_none(self.object_type.name)
+                yield from self._tail()
+            self.done = True
         except OpaqueList:  # the next round follows its cursors, from the start
             self.watermark.cursor_id = _OPAQUE
         except HubsyncError as error:  # what was yielded is loaded, the rest read again
             self.failure = error
+
+    def _tail(self) -> Iterator[pa.Table]:
+        """What search counts beyond the end of the list: records made meanwhile, or
+        a list that ended too early. What is missing elsewhere makes it doubtful."""
+        known = count(self.client, self.object_type, [])
+        if not known and not self.read and self.on_none is not None:
+            self.on_none(self.object_type.name)
+        if known <= self.read:
+            return
+        try:
+            for records, _ in search_pages(
+                self.client,
+                self.object_type,
+                self.columns.properties,
+                [],
+                last_id=self._highest,
+            ):
+                batch = self._converted(records)
+                self._take(batch, None)
+                yield batch.rows
+        except IdsOutOfOrder:
+            pass
+        self.doubtful = known > self.read
 
     def close(self) -> None:
         """End the threads that read ahead."""
@@ -201,6 +225,7 @@ class Sweep:
             before = self._ties if batch.newest_ms == self._newest else 0
             self._newest, self._ties = batch.newest_ms, before + batch.newest_ties
         self.round_ids += batch.ids
+        self._highest = max([self._highest, *map(int, batch.ids)])
         self.watermark.cursor_id = cursor
         self.read += len(batch.ids)
         total = self._listing.total if self._listing else None

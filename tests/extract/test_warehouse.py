@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipelines.hubspot.raw import ensure_tables
 from pipelines.warehouse import Warehouse
 
 
@@ -21,3 +22,23 @@ def test_what_fails_on_the_way_leaves_nothing(warehouse: Warehouse) -> None:
         connection.execute("insert into notes values (?)", ("whole",))
     with warehouse.connect() as connection:
         assert connection.execute("select * from notes") == [("whole",)]
+
+
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+def test_a_row_of_many_short_values_stays_in_its_page(warehouse: Warehouse) -> None:
+    names = [f"field_{number}" for number in range(60)]
+    with warehouse.connect() as connection:
+        ensure_tables(connection, {"contacts": names}, index=True)
+        connection.execute(
+            f"insert into hubspot_raw.contacts (id, {', '.join(names)}) "
+            f"values ('1', {', '.join('?' for _ in names)})",
+            tuple(f"{name}: what a person wrote into it" for name in names),
+        )
+        [(row, moved)] = connection.execute(
+            "select sum(pg_column_size(contacts.*)), "
+            "pg_relation_size((select reltoastrelid from pg_class "
+            "where oid = 'hubspot_raw.contacts'::regclass)) "
+            "from hubspot_raw.contacts"
+        )
+    assert row > 2_000
+    assert moved == 0

@@ -1,17 +1,56 @@
 {#-
     The post-hooks of app.access: first the events, then the flags, both in the
     transaction of the merge before them. They judge nothing, they copy: all judgement
-    is in int_access_verdicts. What differs decides, so a second run finds nothing.
-    Customers whose change is held in ops.access_plan keep their flags.
+    is in int_access_verdicts, and whether it may be applied in ops.access_plan. What
+    differs decides, so a second run finds nothing. Customers whose change is held keep
+    their flags.
 -#}
 {% macro verdicts_to_apply() -%}
-    select verdicts.*
+    select
+        verdicts.customer_id,
+        verdicts.access_level,
+        verdicts.is_enabled,
+        verdicts.is_churned,
+        verdicts.reason_code,
+        verdicts.effective_at,
+        verdicts.access_until,
+        -- HubSpot's own history of the property, where it was read.
+        case
+            when history.object_id is null then verdicts.evidence
+            else {{ json_with('verdicts.evidence', {
+                'old_value': 'history.old_value',
+                'changed_at': iso_instant('history.changed_at'),
+                'source': 'history.source_type',
+                'changed_by': 'history.changed_by',
+            }) }}
+        end as evidence,
+        plan.lapsed_at,
+        plan.approved_by
     from {{ ref('int_access_verdicts') }} as verdicts
     left join {{ ref('access_plan') }} as plan
-        on verdicts.customer_id = plan.customer_id and plan.held
-    where plan.customer_id is null
+        on verdicts.customer_id = plan.customer_id
+    left join {{ ref('int_access_before_run') }} as before
+        on verdicts.customer_id = before.customer_id
+    left join (
+        {{ before_run('evidence_history', [
+            ('object_id', 'text'), ('object_type', 'text'), ('property', 'text'),
+            ('value', 'text'), ('old_value', 'text'), ('changed_at', 'timestamptz'),
+            ('source_type', 'text'), ('changed_by', 'text'),
+        ], schema='ops') }}
+    ) as history
+        on
+            history.object_type = (cast(verdicts.evidence as json) ->> 'object_type')
+            and history.object_id = (cast(verdicts.evidence as json) ->> 'object_id')
+            and history.property = (cast(verdicts.evidence as json) ->> 'property')
+            and history.value = (cast(verdicts.evidence as json) ->> 'value')
+            -- Evidence that the app has already stays as it was written.
+            and cast(verdicts.evidence as {{ json_type() }})
+            is distinct from cast(before.evidence as {{ json_type() }})
+    where not coalesce(plan.held, false)
 {%- endmacro %}
 
+{#- A customer that the app had before us has no event yet: its first one says what it
+    had, so that its events rebuild its access like everyone's. -#}
 {% macro record_access_events() -%}
     insert into {{ ref('access_events') }} (
         event_id, customer_id, run_id, occurred_at, from_level, to_level,
@@ -23,23 +62,42 @@
         access.customer_id,
         {{ run_id() }},
         {{ now() }},
-        case when access.version > 0 then access.access_level end,
+        case when not {{ is_without_history('access') }} then access.access_level end,
         verdicts.access_level,
-        case when access.version > 0 then access.is_enabled end,
+        case when not {{ is_without_history('access') }} then access.is_enabled end,
         verdicts.is_enabled,
         verdicts.reason_code,
-        cast(verdicts.evidence as {{ json_type() }}),
-        cast(null as text)
+        cast(
+            case
+                when verdicts.lapsed_at is null or verdicts.is_enabled
+                    then verdicts.evidence
+                else {{ json_with('verdicts.evidence', {
+                    'access_ended_at': iso_instant('verdicts.lapsed_at'),
+                }) }}
+            end as {{ json_type() }}
+        ),
+        verdicts.approved_by
     from {{ this }} as access
     inner join ({{ verdicts_to_apply() }}) as verdicts
         on access.customer_id = verdicts.customer_id
     where
-        access.version = 0
+        {{ is_without_history('access') }}
         or access.access_level is distinct from verdicts.access_level
         or access.is_enabled is distinct from verdicts.is_enabled
+        or not exists (
+            select 1
+            from {{ ref('access_events') }} as events
+            where events.customer_id = access.customer_id
+        )
 {%- endmacro %}
 
-{#- `version` counts the events of a customer: the app may keep it in a session and
+{#- The row that the merge has just made, or made in an earlier run that held the
+    customer's first grant. -#}
+{% macro is_without_history(access) -%}
+    coalesce({{ access }}.version = 0 and not {{ access }}.is_enabled, false)
+{%- endmacro %}
+
+{#- `version` counts the changes of a customer: the app may keep it in a session and
     refuse one that is behind. A verdict that only has another reason, date or
     evidence rewrites the row and leaves the version. -#}
 {% macro copy_access_verdicts() -%}
@@ -52,7 +110,7 @@
         evidence = cast(verdicts.evidence as {{ json_type() }}),
         effective_at = verdicts.effective_at,
         access_until = verdicts.access_until,
-        version = access.version + case
+        version = coalesce(access.version, 0) + case
             when
                 access.version = 0
                 or access.access_level is distinct from verdicts.access_level
@@ -66,7 +124,7 @@
     where
         access.customer_id = verdicts.customer_id
         and (
-            access.version = 0
+            coalesce(access.version, 0) = 0
             or access.access_level is distinct from verdicts.access_level
             or access.is_enabled is distinct from verdicts.is_enabled
             or access.is_churned is distinct from verdicts.is_churned

@@ -10,6 +10,7 @@
         ('policy_dates', 'property', 'date'),
         ('access_overrides', 'property', 'text'),
         ('access_overrides', 'date_property', 'date'),
+        ('protected_customers', 'property', 'text'),
     ] -%}
     {%- set queries = [] -%}
     {%- for seed, column, kind in named -%}

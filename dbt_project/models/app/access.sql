@@ -7,6 +7,9 @@
     post_hook=[
         "{{ record_access_events() }}",
         "{{ copy_access_verdicts() }}",
+        "{{ use_approvals() }}",
+        "{{ end_refusals() }}",
+        "{{ record_extract_counts() }}",
         "{{ foreign_key('customer_id', ref('customers'), 'customer_id') }}",
     ],
 ) }}

@@ -7,6 +7,8 @@ with findings as (
     select * from {{ ref('int_findings_about_deals') }}
     union all
     select * from {{ ref('int_findings_about_customers') }}
+    union all
+    select * from {{ ref('int_findings_about_access') }}
 ),
 
 links as (

@@ -56,6 +56,12 @@ named as (
         date_property,
         'access_overrides' as seed
     from {{ ref('access_overrides') }}
+    union
+    select
+        object_type,
+        property,
+        'protected_customers' as seed
+    from {{ ref('protected_customers') }}
 ),
 
 absent as (

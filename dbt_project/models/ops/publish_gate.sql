@@ -9,8 +9,11 @@
 -- depends_on: {{ ref('deal_stages') }}
 -- depends_on: {{ ref('plans') }}
 -- depends_on: {{ ref('policy_dates') }}
+-- depends_on: {{ ref('protected_customers') }}
 -- depends_on: {{ ref('subscription_statuses') }}
 -- depends_on: {{ ref('access_plan') }}
+-- depends_on: {{ ref('extract_guard') }}
+-- depends_on: {{ ref('extract_counts') }}
 -- depends_on: {{ ref('findings') }}
 -- depends_on: {{ ref('int_customer_aliases') }}
 -- depends_on: {{ ref('int_contacts') }}

@@ -1,0 +1,148 @@
+-- What publishing would change, one row per customer, before anyone asks whether it
+-- may. `change_id` holds no time: an edit that decides nothing leaves it as it is.
+with verdicts as (
+    select
+        *,
+        cast(evidence as json) ->> 'object_type' as object_type,
+        cast(evidence as json) ->> 'object_id' as object_id,
+        cast(evidence as json) ->> 'property' as property,
+        cast(evidence as json) ->> 'value' as value
+    from {{ ref('int_access_verdicts') }}
+),
+
+access as (
+    select * from {{ ref('int_access_before_run') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+published as (
+    select * from {{ ref('int_customers_before_run') }}
+),
+
+customers_with_events as (
+    select distinct customer_id from {{ ref('int_events_before_run') }}
+),
+
+clock as (
+    select * from {{ ref('int_clock') }}
+),
+
+unchanged_customers as (
+    select customers.customer_id
+    from (
+        select {{ app_customer_columns() }} from customers
+        intersect
+        select {{ app_customer_columns() }} from published
+    ) as customers
+),
+
+compared as (
+    select
+        customers.customer_id,
+        customers.name,
+        verdicts.reason_code,
+        access.access_level as from_level,
+        verdicts.access_level as to_level,
+        access.is_enabled as from_enabled,
+        verdicts.is_enabled as to_enabled,
+        access.access_until as from_until,
+        verdicts.access_until as to_until,
+        verdicts.evidence,
+        verdicts.object_type,
+        verdicts.object_id,
+        verdicts.property,
+        verdicts.value,
+        published.customer_id is null as is_new,
+        unchanged_customers.customer_id is null as is_customer_different,
+        -- Its access ended at its own date; taking the flag away takes nothing more.
+        case
+            when access.is_enabled and access.access_until <= clock.now_at
+                then access.access_until
+        end as lapsed_at,
+        -- The app had it before us. A row without access and version is our own, of a
+        -- customer whose first grant is held.
+        access.customer_id is not null
+        and customers_with_events.customer_id is null
+        and not (
+            coalesce(access.version, 1) = 0 and not coalesce(access.is_enabled, false)
+        ) as is_adopted,
+        customers_with_events.customer_id is not null as has_events,
+        verdicts.customer_id is not null
+        and (
+            (access.access_level is distinct from verdicts.access_level)
+            or (access.is_enabled is distinct from verdicts.is_enabled)
+            or (access.reason_code is distinct from verdicts.reason_code)
+            or (access.is_churned is distinct from verdicts.is_churned)
+            or (access.effective_at is distinct from verdicts.effective_at)
+            or (access.access_until is distinct from verdicts.access_until)
+            or (
+                cast(access.evidence as {{ json_type() }})
+                is distinct from cast(verdicts.evidence as {{ json_type() }})
+            )
+        ) as is_access_different
+    from customers
+    cross join clock
+    left join published on customers.customer_id = published.customer_id
+    left join unchanged_customers
+        on customers.customer_id = unchanged_customers.customer_id
+    left join access on customers.customer_id = access.customer_id
+    left join customers_with_events
+        on customers.customer_id = customers_with_events.customer_id
+    left join verdicts on customers.customer_id = verdicts.customer_id
+),
+
+judged as (
+    select
+        *,
+        case
+            when to_enabled and not coalesce(from_enabled, false) then 'grant'
+            when from_enabled and not to_enabled then 'revoke'
+            when from_enabled and to_enabled and from_level <> to_level then 'change'
+            when is_new then 'create'
+            when is_customer_different or is_access_different then 'update'
+        end as action,
+        -- What it is for the customer who tries to log in now.
+        case
+            when from_enabled and lapsed_at is null and not to_enabled then 'revoke'
+            when to_enabled and lapsed_at is not null then 'grant'
+            when to_enabled and not coalesce(from_enabled, false) then 'grant'
+            when
+                from_enabled and to_enabled and to_until is not null
+                and coalesce(to_until < from_until, true)
+                then 'shorten'
+        end as change_class
+    from compared
+)
+
+select
+    customer_id,
+    name,
+    action,
+    change_class,
+    reason_code,
+    from_level,
+    to_level,
+    from_enabled,
+    to_enabled,
+    to_until,
+    evidence,
+    is_access_different,
+    is_adopted,
+    has_events,
+    lapsed_at,
+    md5(concat_ws(
+        '|',
+        customer_id,
+        action,
+        reason_code,
+        to_level,
+        object_type,
+        object_id,
+        property,
+        value
+    )) as change_id
+from judged
+where action is not null

@@ -1,0 +1,3 @@
+{{ before_run('extract_counts', [
+    ('object_type', 'text'), ('live_rows', 'bigint'),
+], schema='ops') }}

@@ -1,0 +1,63 @@
+-- Customers whose access only a person may end. A merge carries the protection.
+with policy_values as (
+    select * from {{ ref('stg_hubspot__policy_values') }}
+    where
+        object_type = 'companies'
+        and kind = 'text'
+        and record_state in ('live', 'archived', 'missing', 'merged')
+),
+
+policy as (
+    select * from {{ ref('protected_customers') }}
+    where object_type = 'companies'
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+named as (
+    select
+        policy_values.object_id as customer_id,
+        policy.property,
+        policy.value,
+        policy.note
+    from policy
+    inner join policy_values
+        on
+            policy.property = policy_values.property
+            and lower(policy.value) = lower(policy_values.value)
+    union all
+    -- The id is no property of a record that is gone, and portals rarely load it.
+    select
+        customers.customer_id,
+        policy.property,
+        policy.value,
+        policy.note
+    from policy
+    inner join customers on policy.value = customers.customer_id
+    where policy.property = 'hs_object_id'
+),
+
+surviving as (
+    select
+        named.property,
+        named.value,
+        named.note,
+        coalesce(customers.surviving_customer_id, customers.customer_id) as verdict_of
+    from named
+    inner join customers on named.customer_id = customers.customer_id
+)
+
+select
+    customers.customer_id,
+    min(
+        'companies.' || surviving.property || ' = ' || surviving.value
+        || coalesce(': ' || surviving.note, '')
+    ) as protected_by
+from customers
+inner join surviving
+    on
+        coalesce(customers.surviving_customer_id, customers.customer_id)
+        = surviving.verdict_of
+group by customers.customer_id

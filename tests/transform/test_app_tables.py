@@ -123,6 +123,9 @@ def begin(portal: Portal) -> None:
     portal.deal("d-churned", "churned")
     portal.company("paused", customer_status="paused")
     portal.deal("d-paused", "paused", contract_end_date="2026-12-31")
+    # Among so many, the dozen links that go later are no loss to be looked at.
+    for number in range(300):
+        portal.link("tickets", str(number), "contacts", "p2")
 
 
 def change(portal: Portal) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pipelines.errors import HubsyncError
 
 if TYPE_CHECKING:
+    from pipelines.decisions import Decision
     from pipelines.sync import Finished
 
 _EXAMPLES = """
@@ -25,6 +26,8 @@ examples:
   hubsync sync                        load, transform, test, publish
   hubsync sync --target postgres      into the database of the PG* variables
   hubsync status --stale-after 30     exit 1 when the app's data is older than that
+  hubsync why acme.com                why a customer has access, or has not
+  hubsync approve PLAN --by Ann --reason "the list from sales is right"
 
 exit codes:
   0   done
@@ -171,7 +174,33 @@ def _parser() -> argparse.ArgumentParser:
     reconcile.add_argument(
         "--repair", action="store_true", help="mend what differs and compare again"
     )
-    for each in (sync, plan, status, check, reconcile):
+    approve = command(
+        "approve",
+        _approve,
+        "release the changes that wait, and publish them at once",
+        'hubsync approve 5f2c… --by Ann --reason "the list from sales is right"',
+    )
+    reject = command(
+        "reject",
+        _reject,
+        "refuse the changes that wait; they are ignored until their evidence changes",
+        'hubsync reject 5f2c… --by Ann --reason "an import went wrong"',
+    )
+    for each in (approve, reject):
+        each.add_argument("plan_id", metavar="PLAN", help="the id that sync printed")
+        each.add_argument("--by", required=True, metavar="NAME", help="who decides")
+        each.add_argument("--reason", required=True, metavar="TEXT", help="and why")
+    why = command(
+        "why",
+        _why,
+        "why a customer has access or has not: evidence and timeline",
+        "hubsync why acme.com",
+    )
+    why.add_argument("customer", metavar="CUSTOMER", help="id, domain or name")
+    plan.add_argument(
+        "--csv", action="store_true", help="print the changes as CSV, only that"
+    )
+    for each in (sync, plan, status, check, reconcile, approve, reject, why):
         target(each)
         as_json(each)
     for each in (sync, plan):
@@ -206,14 +235,15 @@ def _sync(arguments: argparse.Namespace) -> int:
             {
                 **_run_as_json(done),
                 "changes": changed,
+                "waiting": done.waiting,
                 "findings": findings,
             }
         )
-        return 0
+        return done.run.exit_code
     from pipelines import terminal
 
     terminal.print_sync(done, changed, findings)
-    return 0
+    return done.run.exit_code
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -223,15 +253,96 @@ def _plan(arguments: argparse.Namespace) -> int:
 
     mask_logs()
     done = execute(
-        "plan", target=arguments.target, full=arguments.full, quiet=arguments.json
+        "plan",
+        target=arguments.target,
+        full=arguments.full,
+        quiet=arguments.json or arguments.csv,
     )
     plan = read_plan(done.warehouse)
     if arguments.json:
         _print_json(plan)
         return 0
+    if arguments.csv:
+        _print_csv(plan)
+        return 0
     from pipelines import terminal
 
     terminal.print_plan(done, plan)
+    return 0
+
+
+def _approve(arguments: argparse.Namespace) -> int:
+    from pipelines import decisions, terminal
+    from pipelines.warehouse import Warehouse
+
+    warehouse = Warehouse.from_environment(arguments.target)
+    approval = decisions.decide(
+        warehouse,
+        arguments.plan_id,
+        "approved",
+        by=arguments.by,
+        reason=arguments.reason,
+    )
+    if approval.earlier:
+        _print_decision(arguments, approval)
+        return 0
+    if not arguments.json:
+        terminal.print_decision(approval)
+    try:
+        arguments.full = False
+        code = _sync(arguments)
+    except HubsyncError:
+        _say(
+            "The approval is kept: a sync within 24 hours uses it, if the same set "
+            "still waits."
+        )
+        raise
+    joined = decisions.settle(warehouse, approval)
+    if joined:
+        _say(
+            f"The approval is void, nothing of the set was released: it has grown. "
+            f"{decisions.grown(joined)} hubsync plan shows what waits now."
+        )
+    return code
+
+
+def _reject(arguments: argparse.Namespace) -> int:
+    from pipelines import decisions
+    from pipelines.warehouse import Warehouse
+
+    rejection = decisions.decide(
+        Warehouse.from_environment(arguments.target),
+        arguments.plan_id,
+        "rejected",
+        by=arguments.by,
+        reason=arguments.reason,
+    )
+    _print_decision(arguments, rejection)
+    return 0
+
+
+def _print_decision(arguments: argparse.Namespace, decision: Decision) -> None:
+    from dataclasses import asdict
+
+    from pipelines import terminal
+
+    if arguments.json:
+        _print_json(asdict(decision))
+    else:
+        terminal.print_decision(decision)
+
+
+def _why(arguments: argparse.Namespace) -> int:
+    from pipelines.warehouse import Warehouse
+    from pipelines.why import explain
+
+    answer = explain(Warehouse.from_environment(arguments.target), arguments.customer)
+    if arguments.json:
+        _print_json(answer)
+        return 0
+    from pipelines import terminal
+
+    terminal.print_why(answer)
     return 0
 
 
@@ -316,6 +427,24 @@ def _run_as_json(done: Finished) -> dict[str, Any]:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _print_csv(plan: dict[str, Any]) -> None:
+    """One line per change; the evidence is JSON in its field."""
+    import csv
+
+    rows = [
+        {
+            "plan_id": plan["plan_id"],
+            **{name: value for name, value in change.items() if name != "evidence"},
+            "evidence": json.dumps(change["evidence"], ensure_ascii=False),
+        }
+        for change in plan["changes"]
+    ]
+    if rows:
+        writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _plain(value: Any) -> Any:

@@ -29,6 +29,7 @@ _TABLES = (
         command text not null,
         started_at timestamptz not null,
         finished_at timestamptz,
+        published_at timestamptz,
         status text not null,
         exit_code integer,
         api_calls bigint,
@@ -52,6 +53,32 @@ _TABLES = (
         decided_at timestamptz not null,
         expires_at timestamptz,
         used_at timestamptz
+    )
+    """,
+    # What each decision was about: change_id names a change with its evidence, and
+    # customer_id is null where the loss of a whole object type was decided.
+    """
+    create table if not exists ops.approval_changes (
+        plan_id text not null,
+        decided_at timestamptz not null,
+        customer_id text,
+        change_id text not null,
+        lapsed_at timestamptz
+    )
+    """,
+    # Every set that ever waited, so that its name can be approved after the next run.
+    """
+    create table if not exists ops.plans (
+        plan_id text not null,
+        run_id text not null,
+        planned_at timestamptz not null,
+        customer_id text,
+        name text,
+        action text,
+        reason_code text,
+        hold_reason text,
+        hold_detail text,
+        change_id text not null
     )
     """,
 )
@@ -79,8 +106,14 @@ class Run:
     app_rows_changed: dict[str, int] = field(default_factory=dict)
     changes: int = 0
     held: int = 0
+    published_at: datetime | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     policy_gaps: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """Of a run that came to its end: 3 when it published and something waits."""
+        return 3 if self.held and self.published_at else 0
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -127,7 +160,7 @@ def recorded(warehouse: Warehouse, command: str) -> Iterator[Run]:
         with suppress(Exception):
             _finish(warehouse, run, status, getattr(error, "exit_code", 1), error)
         raise
-    _finish(warehouse, run, "done", 0, None)
+    _finish(warehouse, run, "done", run.exit_code, None)
 
 
 def _finish(
@@ -149,7 +182,7 @@ def _finish(
             "update ops.sync_runs set finished_at = ?, status = ?, exit_code = ?, "
             "api_calls = ?, calls = ?, rows_read = ?, rows_changed = ?, "
             "app_rows_changed = ?, changes = ?, held = ?, seconds = ?, "
-            "policy_gaps = ?, error = ? where run_id = ?",
+            "policy_gaps = ?, published_at = ?, error = ? where run_id = ?",
             (
                 datetime.now(UTC),
                 status,
@@ -163,6 +196,7 @@ def _finish(
                 run.held,
                 json.dumps(run.seconds),
                 json.dumps(run.policy_gaps),
+                run.published_at,
                 text,
                 run.run_id,
             ),

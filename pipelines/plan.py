@@ -9,11 +9,21 @@ from pipelines.warehouse import Warehouse
 
 
 def read_plan(warehouse: Warehouse) -> dict[str, Any]:
-    """`{"plan_id": …, "changes": [{customer_id, action, reason_code, held, …}]}`."""
+    """`{"plan_id": …, "changes": [{customer_id, action, reason_code, held, …}],
+    "losses": [{object_type, rows_before, rows_now, detail, …}]}`; losses are object
+    types that lost so many rows that a person must look first."""
+    losses = ops.rows(
+        warehouse,
+        "select * from ops.extract_guard where is_held order by object_type",
+    )
     changes = ops.rows(
         warehouse, "select * from ops.access_plan order by action, customer_id"
     )
     for change in changes:
         change["evidence"] = ops.decoded(change["evidence"]) or None
-    plan_ids = {change.pop("plan_id") for change in changes}
-    return {"plan_id": next(iter(plan_ids), None), "changes": changes}
+    plan_ids = {row.pop("plan_id") for row in (*changes, *losses)}
+    return {
+        "plan_id": next(iter(plan_ids), None),
+        "changes": changes,
+        "losses": losses,
+    }

@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines import ops, sync
+from pipelines import decisions, ops, sync
 from pipelines.errors import ConfigurationError
 from pipelines.warehouse import Warehouse
 
@@ -41,11 +41,10 @@ def read_status(warehouse: Warehouse, limit_minutes: float) -> dict[str, Any]:
         "age_minutes": None,
         "stale_after_minutes": limit_minutes,
         "runs": [],
+        "waiting": None,
         "findings": {},
     }
-    if warehouse.path is not None and not warehouse.path.exists():
-        return status
-    if not warehouse.relation_exists("ops", "sync_runs"):
+    if not warehouse.holds("ops", "sync_runs"):
         return status
     status["runs"] = ops.rows(
         warehouse,
@@ -62,6 +61,22 @@ def read_status(warehouse: Warehouse, limit_minutes: float) -> dict[str, Any]:
         age = (datetime.now(UTC) - published).total_seconds() / 60
         status["age_minutes"] = round(age, 1)
         status["fresh"] = age <= limit_minutes
+    if warehouse.relation_exists("ops", "extract_guard"):
+        status["waiting"] = _waiting(warehouse)
     if warehouse.relation_exists("ops", "findings"):
         status["findings"] = sync.open_findings(warehouse)
     return status
+
+
+def _waiting(warehouse: Warehouse) -> dict[str, Any] | None:
+    """The set that waits for a person: its id, size, and since when."""
+    rows = decisions.waiting(warehouse)
+    if not rows:
+        return None
+    plan_id = rows[0]["plan_id"]
+    since = ops.rows(
+        warehouse,
+        "select min(planned_at) as at from ops.plans where plan_id = ?",
+        (plan_id,),
+    )[0]["at"]
+    return {"plan_id": plan_id, "changes": len(rows), "since": since}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pipelines import ops, policy
+from pipelines import decisions, ops, policy
 from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
 from pipelines.ops import Run
@@ -27,6 +27,7 @@ class Finished:
     warehouse: Warehouse
     new_gaps: list[str]
     notes: list[str]
+    waiting: list[dict[str, Any]]
 
 
 def execute(
@@ -70,11 +71,15 @@ def execute(
                 progress=progress,
             )
             progress.finish()
+        waiting = decisions.remember_waiting(warehouse, run.run_id, now)
+        run.held = len(waiting)
         if command == "sync":
+            run.published_at = datetime.now(UTC)
             run.app_rows_changed = _written(warehouse, run.run_id, now)
             run.changes = len(events(warehouse, run.run_id))
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
-    return Finished(run, warehouse, new_gaps, [*report.notes, *done.notes])
+    notes = [*report.notes, *done.notes]
+    return Finished(run, warehouse, new_gaps, notes, waiting)
 
 
 def _written(warehouse: Warehouse, run_id: str, now: datetime) -> dict[str, int]:

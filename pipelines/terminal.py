@@ -11,6 +11,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from pipelines.check import Answer
+    from pipelines.decisions import Decision
     from pipelines.hubspot.comparison import Comparison, Difference
     from pipelines.reconcile import Reconciliation
     from pipelines.sync import Finished
@@ -54,6 +55,7 @@ def print_sync(
         console.print("Nobody gained or lost access.", style="bold")
     if without:
         console.print(f"{without} new customers have no access.")
+    _waiting(console, done.waiting)
     console.print()
     _line(console, "HubSpot records", _counts(run.rows_changed) or "none changed")
     _line(console, "rows in app", _counts(run.app_rows_changed) or "none touched")
@@ -88,6 +90,7 @@ def print_plan(done: Finished, plan: dict[str, Any]) -> None:
         )
     else:
         console.print("A sync would change no customer.", style="bold")
+    _waiting(console, done.waiting)
     console.print()
     _line(console, "API calls", _total(done.run.calls))
     _line(console, "seconds", _counts(done.run.seconds))
@@ -126,7 +129,113 @@ def print_status(status: dict[str, Any]) -> None:
                 Text((run["error"] or "").split("\n")[0], overflow="ellipsis"),
             )
         console.print(table)
+    waiting = status["waiting"]
+    if waiting:
+        _line(
+            console,
+            "waiting",
+            f"{waiting['changes']} changes since {waiting['since']:%Y-%m-%d %H:%M}, "
+            f"plan {waiting['plan_id']} (hubsync plan)",
+        )
     _line(console, "findings", _counts(status["findings"]) or "none")
+
+
+def print_decision(decision: Decision) -> None:
+    """What was decided, and what follows from it."""
+    what = (
+        f"{decision.decision} by {decision.decided_by} on "
+        f"{decision.decided_at:%Y-%m-%d %H:%M:%S}"
+    )
+    if decision.earlier:
+        _console().print(
+            f"Plan {decision.plan_id} was {what}; nothing waits, nothing was done."
+        )
+        return
+    follows = (
+        "They are published now."
+        if decision.decision == "approved"
+        else "They are ignored until their evidence changes."
+    )
+    _console().print(f"{decision.changes} changes {what}. {follows}")
+
+
+def print_why(answer: dict[str, Any]) -> None:
+    """The verdict first, then what it rests on, then how it came about."""
+    console, access = _console(), answer["access"]
+    name = f"{answer['name']} (customer {answer['customer_id']})"
+    if access is None:
+        console.print(f"{name} has no access row yet: the next sync decides.")
+    else:
+        word = "has access" if access["is_enabled_now"] else "has NO access"
+        console.print(f"{name} {word}: {access['reason_code']}.", style="bold")
+        _line(console, "level", str(access["access_level"]))
+        _evidence(console, access["evidence"] or {})
+        if access["access_until"]:
+            _line(
+                console, "access until", f"{access['access_until']:%Y-%m-%d %H:%M %Z}"
+            )
+        _line(
+            console,
+            "decided",
+            f"{access['decided_at']:%Y-%m-%d %H:%M:%S %Z} by run {access['run_id']}",
+        )
+    for change in answer["planned"]:
+        state = f"held, {change['hold_reason']}" if change["held"] else "planned"
+        _line(console, change["action"], f"{state}: {because(change)}")
+        if change["hold_detail"]:
+            _line(console, "", change["hold_detail"])
+    for record in answer["subscriptions"]:
+        ends = record["ends_on"] or "open-ended"
+        text = f"{record['subscription_id']} {record['status']}, until {ends}"
+        _line(console, "subscription", f"{text} {record['hubspot_url'] or ''}".strip())
+    if answer["hubspot_url"]:
+        _line(console, "in HubSpot", answer["hubspot_url"])
+    table = _table("when", "", "", "why", "published", "run")
+    for event in answer["timeline"]:
+        published = event["published_at"]
+        table.add_row(
+            f"{event['occurred_at']:%Y-%m-%d %H:%M:%S}",
+            _action(event),
+            f"{event['from_level'] or '-'} → {event['to_level']}",
+            because(event)
+            + (f", approved by {event['approved_by']}" if event["approved_by"] else ""),
+            f"{published:%H:%M:%S}" if published else "",
+            event["run_id"],
+        )
+    console.print(table)
+
+
+def _evidence(console: Console, evidence: dict[str, Any]) -> None:
+    if not evidence.get("object_id"):
+        return
+    text = f"{evidence['object_type']} {evidence['object_id']}"
+    if evidence.get("property"):
+        old = _short(evidence.get("old_value"))
+        text += f": {evidence['property']} {old} → {_short(evidence.get('value'))}"
+    _line(console, "evidence", text)
+    if evidence.get("changed_at"):
+        who = evidence.get("changed_by") or evidence.get("source") or "HubSpot"
+        _line(console, "changed", f"{evidence['changed_at']} by {who}")
+    elif evidence.get("hubspot_updated_at"):
+        _line(console, "record changed", str(evidence["hubspot_updated_at"]))
+    if evidence.get("hubspot_url"):
+        _line(console, "evidence link", str(evidence["hubspot_url"]))
+
+
+def _waiting(console: Console, rows: list[dict[str, Any]]) -> None:
+    """What waits for a person, why, and the commands that decide it."""
+    if not rows:
+        return
+    plan_id = rows[0]["plan_id"]
+    console.print()
+    console.print(f"{len(rows)} changes WAIT for a person:", style="bold yellow")
+    for reason in sorted({str(row["hold_reason"]) for row in rows}):
+        of = [row for row in rows if row["hold_reason"] == reason]
+        console.print(f"  {len(of)} × {reason}. {of[0]['hold_detail']}", soft_wrap=True)
+    for word in ("approve", "reject"):
+        console.print(
+            f"  hubsync {word} {plan_id} --by NAME --reason TEXT", soft_wrap=True
+        )
 
 
 def print_answer(answer: Answer) -> None:

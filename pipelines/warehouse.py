@@ -196,6 +196,12 @@ class Warehouse:
         credentials.query = {key: value for key, value in query.items() if value}
         return dlt.destinations.postgres(credentials)
 
+    def holds(self, schema: str, name: str) -> bool:
+        """`relation_exists`, without making a database file to find out."""
+        if self.path is not None and not self.path.exists():
+            return False
+        return self.relation_exists(schema, name)
+
     def relation_exists(self, schema: str, name: str) -> bool:
         """Whether a table or view of that name exists."""
         with self.connect() as connection:

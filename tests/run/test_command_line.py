@@ -61,7 +61,7 @@ def test_wrong_usage_ends_with_2(hubsync: Hubsync, arguments: list[str]) -> None
     assert "usage: hubsync" in outcome.err
 
 
-@pytest.mark.parametrize("command", ["approve", "reject", "why", "undo", "report"])
+@pytest.mark.parametrize("command", ["undo", "report"])
 def test_what_is_not_built_is_not_promised(hubsync: Hubsync, command: str) -> None:
     assert hubsync(command).code == 2
 

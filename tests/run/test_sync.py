@@ -115,7 +115,7 @@ def test_a_plan_says_what_the_next_sync_does_and_publishes_nothing(
     assert outcome.code == 0, outcome.err
     assert app_rows(synced) == published
     plan = json.loads(outcome.out)
-    assert set(plan) == {"plan_id", "changes"}
+    assert set(plan) == {"plan_id", "changes", "losses"}
     assert {
         (change["customer_id"], change["action"] == "grant", change["reason_code"])
         for change in plan["changes"]

@@ -25,6 +25,7 @@ PROPERTIES = {
     "companies": [
         "name",
         "domain",
+        "phone",
         "lifecyclestage",
         "hubspot_owner_id",
         "hs_parent_company_id",

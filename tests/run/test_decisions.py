@@ -1,0 +1,192 @@
+"""What a person sees of a held change, and decides, on the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from pipelines.warehouse import Warehouse
+from sandbox import Portal
+from tests.run.conftest import ON_DUCKDB, Hubsync, app_rows, query
+
+BY = ("--by", "Ann", "--reason", "the list is right")
+
+
+def with_access(warehouse: Warehouse) -> list[str]:
+    """Live customers whose access rests on a subscription."""
+    rows = query(
+        warehouse,
+        "select access.customer_id from app.access as access "
+        "inner join app.customers as customers "
+        "on customers.customer_id = access.customer_id "
+        "where access.is_enabled and customers.record_state = 'live' "
+        "and access.reason_code = 'SUBSCRIPTION_ACTIVE' order by access.customer_id",
+    )
+    return [str(row[0]) for row in rows]
+
+
+def enabled(warehouse: Warehouse) -> set[str]:
+    rows = query(warehouse, "select customer_id from app.access where is_enabled")
+    return {str(row[0]) for row in rows}
+
+
+def churn(portal: Portal, customers: list[str], status: str = "churned") -> None:
+    for customer in customers:
+        portal.update("companies", customer, {"customer_status": status})
+
+
+def waiting_plan(hubsync: Hubsync) -> str:
+    """The id of the set that a sync found waiting."""
+    outcome = hubsync("sync", "--json")
+    assert outcome.code == 3, outcome.err
+    plans = {row["plan_id"] for row in json.loads(outcome.out)["waiting"]}
+    (plan,) = plans
+    return str(plan)
+
+
+def test_an_approved_set_is_revoked_with_its_approver_and_only_once(
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
+) -> None:
+    before = enabled(synced)
+    leaving, edited = with_access(synced)[:6], with_access(synced)[7]
+    churn(portal, leaving)
+    portal.update("companies", edited, {"city": "Rotterdam"})
+
+    outcome = hubsync("sync")
+    assert outcome.code == 3, outcome.err
+    assert enabled(synced) == before
+    assert query(
+        synced, "select city from app.customers where customer_id = ?", edited
+    ) == [("Rotterdam",)], "only the class that is too large waits"
+    assert "6 × BREAKER_REVOCATIONS_PER_RUN. 6 customers would lose" in outcome.out
+    plan = waiting_plan(hubsync)
+    assert f"hubsync approve {plan} --by" in outcome.out
+    assert query(
+        synced,
+        "select exit_code, held, status from ops.sync_runs order by started_at desc "
+        "limit 1",
+    ) == [(3, 6, "done")]
+    assert "6 changes since" in hubsync("status").out
+
+    outcome = hubsync("approve", plan, *BY)
+    assert outcome.code == 0, outcome.err
+    assert enabled(synced) == before - set(leaving)
+    assert query(
+        synced,
+        "select count(*), min(reason_code) from app.access_events "
+        "where approved_by = 'Ann'",
+    ) == [(6, "STATUS_CHURNED")]
+
+    published = app_rows(synced)
+    outcome = hubsync("approve", plan, *BY)
+    assert outcome.code == 0, outcome.err
+    assert "was approved by Ann" in outcome.out
+    assert "nothing was done" in outcome.out
+    assert app_rows(synced) == published
+
+
+def test_an_approval_of_a_set_that_grew_releases_nothing_and_says_who_joined(
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
+) -> None:
+    before, some = enabled(synced), with_access(synced)
+    churn(portal, some[:6])
+    plan = waiting_plan(hubsync)
+    churn(portal, some[6:7])
+    outcome = hubsync("approve", plan, *BY)
+    assert outcome.code == 3, outcome.err
+    assert "has grown. Joined since" in outcome.err
+    [(name,)] = query(
+        synced, "select name from app.customers where customer_id = ?", some[6]
+    )
+    assert f"{name} (revoke, STATUS_CHURNED)" in outcome.err
+    assert enabled(synced) == before
+
+    outcome = hubsync("approve", plan, *BY)
+    assert outcome.code == 2, "known to have grown, nothing is read from HubSpot"
+    assert "the set has grown" in outcome.err
+    # Void stays void, also when the set is as it was.
+    churn(portal, some[6:7], "active")
+    assert waiting_plan(hubsync) == plan
+    assert enabled(synced) == before
+
+
+@ON_DUCKDB
+def test_what_is_rejected_waits_no_more_and_takes_nothing(
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
+) -> None:
+    before = enabled(synced)
+    leaving = with_access(synced)[:6]
+    churn(portal, leaving)
+    plan = waiting_plan(hubsync)
+    outcome = hubsync("reject", plan, *BY)
+    assert outcome.code == 0, outcome.err
+    assert "6 changes rejected by Ann" in outcome.out
+    assert json.loads(hubsync("status", "--json").out)["waiting"] is None
+    outcome = hubsync("sync")
+    assert outcome.code == 0, outcome.err
+    assert enabled(synced) == before
+
+    outcome = hubsync("reject", plan, *BY)
+    assert (outcome.code, "nothing was done" in outcome.out) == (0, True)
+    churn(portal, leaving, "active")
+    assert hubsync("sync").code == 0
+    churn(portal, leaving[:2])
+    assert hubsync("sync").code == 0
+    assert enabled(synced) == before - set(leaving[:2]), "new evidence counts anew"
+
+
+@ON_DUCKDB
+def test_a_decision_about_nothing_is_refused_with_a_reason(
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
+) -> None:
+    outcome = hubsync("approve", "abc", *BY)
+    assert (outcome.code, "No change waits" in outcome.err) == (2, True)
+    churn(portal, with_access(synced)[:6])
+    plan = waiting_plan(hubsync)
+    outcome = hubsync("approve", "abc", *BY)
+    assert outcome.code == 2
+    assert f"There is no plan 'abc'. What waits now is plan {plan}" in outcome.err
+    outcome = hubsync("reject", plan, "--by", " ", "--reason", "x")
+    assert (outcome.code, "--by and --reason" in outcome.err) == (2, True)
+
+
+@ON_DUCKDB
+def test_a_plan_is_a_spreadsheet_too(
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
+) -> None:
+    leaving = with_access(synced)[:6]
+    churn(portal, leaving)
+    outcome = hubsync("plan", "--csv")
+    assert outcome.code == 0, outcome.err
+    rows = list(csv.DictReader(io.StringIO(outcome.out)))
+    assert {row["customer_id"] for row in rows} == set(leaving)
+    assert {row["held"] for row in rows} == {"True"}
+    assert json.loads(rows[0]["evidence"])["value"] == "churned"
+    # What a plan showed can be approved, without a sync in between.
+    assert hubsync("approve", rows[0]["plan_id"], *BY).code == 0
+    assert not enabled(synced) & set(leaving)
+
+
+def test_why_tells_verdict_evidence_and_timeline_by_id_domain_or_name(
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
+) -> None:
+    (customer,) = with_access(synced)[:1]
+    churn(portal, [customer])
+    assert hubsync("sync").code == 0
+    answer = json.loads(hubsync("why", customer, "--json").out)
+    assert answer["access"]["is_enabled_now"] is False
+    assert answer["access"]["evidence"]["property"] == "customer_status"
+    assert [event["to_enabled"] for event in answer["timeline"]] == [True, False]
+    assert answer["timeline"][-1]["published_at"]
+
+    for asked in (answer["domain"], answer["name"].upper()):
+        outcome = hubsync("why", asked)
+        assert outcome.code == 0, outcome.err
+        assert f"{answer['name']} (customer {customer}) has NO access" in outcome.out
+        assert "STATUS_CHURNED (customer_status = churned" in outcome.out
+
+    outcome = hubsync("why", "e")
+    assert (outcome.code, "customers answer to 'e'" in outcome.err) == (2, True)
+    outcome = hubsync("why", "no such customer")
+    assert (outcome.code, "No customer has the id" in outcome.err) == (2, True)

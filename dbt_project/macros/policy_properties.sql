@@ -11,6 +11,7 @@
         ('access_overrides', 'property', 'text'),
         ('access_overrides', 'date_property', 'date'),
         ('protected_customers', 'property', 'text'),
+        ('parent_access', 'property', 'text'),
     ] -%}
     {%- set queries = [] -%}
     {%- for seed, column, kind in named -%}

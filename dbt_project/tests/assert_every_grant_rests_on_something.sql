@@ -18,6 +18,13 @@ where
                         = coalesce(verdicts.surviving_customer_id, verdicts.customer_id)
                         and subscriptions.status in ('active', 'trialing', 'cancelling')
                 )
+        when 'PARENT_INHERITED'
+            then
+                verdicts.inherited_from in (
+                    select parents.customer_id
+                    from {{ ref('int_access_verdicts') }} as parents
+                    where parents.is_enabled
+                )
         when 'OVERRIDE_GRANT' then verdicts.access_until > clock.now_at
         when 'GRACE' then verdicts.access_until > clock.now_at
         when 'UNKNOWN_HELD' then coalesce(verdicts.access_until > clock.now_at, true)

@@ -34,6 +34,7 @@ PROPERTIES = {
         "churn_date",
         "app_access_override",
         "app_access_override_until",
+        "app_access_parent",
     ],
     "contacts": ["email", "firstname", "lastname", "phone", "jobtitle"],
     "deals": [

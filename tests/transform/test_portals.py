@@ -10,6 +10,7 @@ CUSTOM = {
     "churn_date",
     "app_access_override",
     "app_access_override_until",
+    "app_access_parent",
     "contract_start_date",
     "contract_end_date",
     "hs_sku",

@@ -9,6 +9,7 @@ select
     customers.record_state,
     customers.hubspot_updated_at,
     overrides.effect as override_effect,
+    overrides.object_id as override_object_id,
     overrides.access_level as override_level,
     overrides.ends_at as override_ends_at,
     overrides.property as override_property,
@@ -45,7 +46,11 @@ select
     last_verdicts.is_churned as last_is_churned,
     last_verdicts.reason_code as last_reason_code,
     last_verdicts.effective_at as last_effective_at,
-    last_verdicts.access_until as last_access_until
+    last_verdicts.access_until as last_access_until,
+    last_verdicts.is_inherited as last_is_inherited,
+    parents.parent_policy,
+    parents.is_explicit as is_parent_policy_explicit,
+    parents.parent_company_id
 from customers
 left join {{ ref('int_customer_overrides') }} as overrides
     on customers.customer_id = overrides.customer_id
@@ -57,3 +62,5 @@ left join {{ ref('int_deciding_subscriptions') }} as subscriptions
     on customers.customer_id = subscriptions.customer_id
 left join {{ ref('int_last_verdicts') }} as last_verdicts
     on customers.customer_id = last_verdicts.customer_id
+left join {{ ref('int_parent_policies') }} as parents
+    on customers.customer_id = parents.company_id

@@ -2,7 +2,7 @@
 -- app may still hold sessions under the old id, and a merge is no evidence of churn.
 -- Evidence that says the same as before stays as it was, old value and time included.
 with verdicts as (
-    select * from {{ ref('int_access_verdicts_of_survivors') }}
+    select * from {{ ref('int_access_verdicts_inherited') }}
 ),
 
 customers as (
@@ -20,7 +20,9 @@ access as (
         evidence,
         cast(evidence as json) ->> 'object_id' as object_id,
         cast(evidence as json) ->> 'property' as property,
-        cast(evidence as json) ->> 'value' as value
+        cast(evidence as json) ->> 'value' as value,
+        cast(evidence as json) ->> 'inherited_from' as inherited_from,
+        cast(evidence as json) ->> 'inherited_reason_code' as inherited_reason_code
     from {{ ref('int_access_before_run') }}
 ),
 
@@ -35,6 +37,8 @@ explained as (
         verdicts.reason_code,
         verdicts.effective_at,
         verdicts.access_until,
+        verdicts.inherited_from,
+        verdicts.inherited_reason_code,
         verdicts.evidence_object_id,
         verdicts.evidence_property,
         verdicts.evidence_value,
@@ -65,13 +69,24 @@ select
     explained.reason_code,
     explained.effective_at,
     explained.access_until,
+    explained.inherited_from,
     case
         when
             access.reason_code = explained.reason_code
             and (access.object_id is not distinct from explained.evidence_object_id)
             and (access.property is not distinct from explained.evidence_property)
             and (access.value is not distinct from explained.evidence_value)
+            and (access.inherited_from is not distinct from explained.inherited_from)
+            and (
+                access.inherited_reason_code
+                is not distinct from explained.inherited_reason_code
+            )
             then access.evidence
+        when explained.inherited_from is not null
+            then {{ json_with('explained.evidence', {
+                'inherited_from': 'explained.inherited_from',
+                'inherited_reason_code': 'explained.inherited_reason_code',
+            }) }}
         else explained.evidence
     end as evidence
 from explained

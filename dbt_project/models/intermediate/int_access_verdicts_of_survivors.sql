@@ -1,5 +1,6 @@
 -- The verdict of each rule, with the fact it rests on. Instants are the first ones
--- after a last day, so that `now() < access_until` is the whole check.
+-- after a last day, so that `now() < access_until` is the whole check. Where the parent
+-- decides (9) this is what holds when it cannot be read: the last verdict.
 with rules as (
     select
         *,
@@ -7,8 +8,9 @@ with rules as (
         coalesce(last_is_enabled, false)
         and coalesce(last_access_until > now_at, true) as is_held_on,
         -- Paused by what someone set about the customer, not by its subscription.
-        rule = 6 and status = 'paused' and pause_object_id is not null
-            as is_paused_as_customer
+        rule = 6
+        and pause_object_id is not null
+        and (status = 'paused' or is_parent_asked) as is_paused_as_customer
     from {{ ref('int_access_rules') }}
 ),
 
@@ -26,22 +28,25 @@ facts as (
                         '{{ var("default_access_level") }}'
                     )
             when rule in (4, 5) then level_given
-            when rule = 7 and is_held_on then last_level
+            when rule in (7, 9) and is_held_on then last_level
             else 'none'
         end as access_level,
-        case rule when 7 then is_held_on else rule in (2, 4, 5) end as is_enabled,
-        case rule when 7 then coalesce(last_is_churned, false) else rule = 3 end
-            as is_churned,
+        case when rule in (7, 9) then is_held_on else rule in (2, 4, 5) end
+            as is_enabled,
+        case
+            when rule in (7, 9) then coalesce(last_is_churned, false)
+            else rule = 3
+        end as is_churned,
         case
             when rule = 1 then 'OVERRIDE_DENY'
             when rule = 2 then 'OVERRIDE_GRANT'
             when rule = 3 then churn_code
             when rule = 4 then 'SUBSCRIPTION_ACTIVE'
             when rule = 5 then 'GRACE'
-            when rule = 6 and status = 'paused' then 'PAUSED'
+            when is_paused_as_customer or (rule = 6 and status = 'paused') then 'PAUSED'
             when rule = 6 and status = 'canceled' then 'SUBSCRIPTION_CANCELED'
             when rule = 6 then 'SUBSCRIPTION_ENDED'
-            when rule = 7 then 'UNKNOWN_HELD'
+            when rule in (7, 9) then 'UNKNOWN_HELD'
             else 'NO_SUBSCRIPTION'
         end as reason_code,
         case
@@ -50,12 +55,12 @@ facts as (
             when rule in (5, 6) and status = 'past_due'
                 then {{ start_of_day('overdue_since') }}
             when rule in (5, 6) then {{ start_of_day('ends_on + 1') }}
-            when rule = 7 then last_effective_at
+            when rule in (7, 9) then last_effective_at
         end as effective_at,
         case
             when rule in (1, 2) then override_ends_at
             when rule in (4, 5) then {{ start_of_day('access_ends_on + 1') }}
-            when rule = 7 then last_access_until
+            when rule in (7, 9) then last_access_until
         end as access_until
     from rules
 )
@@ -69,6 +74,7 @@ select
     reason_code,
     effective_at,
     access_until,
+    inherits_from,
     case
         when rule = 3 then churn_object_type
         when is_paused_as_customer then pause_object_type
@@ -78,6 +84,7 @@ select
         else 'companies'
     end as evidence_object_type,
     case
+        when rule in (1, 2) then coalesce(override_object_id, customer_id)
         when rule = 3 then churn_object_id
         when is_paused_as_customer then pause_object_id
         when rule in (4, 5, 6) then subscription_object_id
@@ -92,6 +99,7 @@ select
         when rule in (4, 5, 6) then evidence_property
         when rule = 7 and record_state = 'live' then evidence_property
         when rule = 7 then 'record_state'
+        when rule = 9 then 'hs_parent_company_id'
     end as evidence_property,
     case
         when rule in (1, 2) then override_value
@@ -100,6 +108,7 @@ select
         when rule in (4, 5, 6) then evidence_value
         when rule = 7 and record_state = 'live' then evidence_value
         when rule = 7 then record_state
+        when rule = 9 then inherits_from
     end as evidence_value,
     case
         when rule in (4, 5, 6) and not is_paused_as_customer then evidence_old_value

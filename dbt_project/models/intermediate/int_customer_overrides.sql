@@ -1,12 +1,19 @@
 -- What a person has overruled by hand, per customer. Deny wins over grant; one
--- without an end is not in force, and int_findings says so.
+-- without an end is not in force, and int_findings says so. A merge carries an override
+-- to the survivor, whose own, while in force, wins.
 with policy_values as (
     select * from {{ ref('stg_hubspot__policy_values') }}
-    where object_type = 'companies' and record_state in ('live', 'archived', 'missing')
+    where
+        object_type = 'companies'
+        and record_state in ('live', 'archived', 'missing', 'merged')
 ),
 
 policy as (
     select * from {{ ref('access_overrides') }}
+),
+
+aliases as (
+    select * from {{ ref('int_company_aliases') }}
 ),
 
 clock as (
@@ -15,7 +22,8 @@ clock as (
 
 overrides as (
     select
-        choices.object_id as customer_id,
+        coalesce(aliases.survivor_id, choices.object_id) as customer_id,
+        choices.object_id,
         policy.effect,
         policy.access_level,
         policy.property,
@@ -34,7 +42,10 @@ overrides as (
             choices.object_id = ends.object_id
             and policy.date_property = ends.property
             and ends.kind = 'date'
-    where choices.kind = 'text'
+    left join aliases on choices.object_id = aliases.alias_id
+    where
+        choices.kind = 'text'
+        and (choices.record_state <> 'merged' or aliases.survivor_id is not null)
 ),
 
 ranked as (
@@ -45,9 +56,11 @@ ranked as (
             partition by overrides.customer_id
             order by
                 case when overrides.ends_at > clock.now_at then 0 else 1 end,
+                case when overrides.object_id = overrides.customer_id then 0 else 1 end,
                 overrides.effect asc,
                 overrides.ends_at desc nulls last,
-                overrides.property asc
+                overrides.property asc,
+                overrides.object_id asc
         ) as preference
     from overrides
     cross join clock
@@ -55,6 +68,7 @@ ranked as (
 
 select
     customer_id,
+    object_id,
     effect,
     access_level,
     property,

@@ -1,6 +1,7 @@
 -- Who is a customer: a company that has or had a subscription, carries a lifecycle
--- stage or a grant that says so, or is in the app already. Nobody leaves this list.
-with subscriptions as (
+-- stage or a grant that says so, has the access of such a parent, or is in the app
+-- already. Nobody leaves this list.
+with recursive subscriptions as (
     select * from {{ ref('int_subscriptions') }}
 ),
 
@@ -40,7 +41,7 @@ surviving as (
     inner join aliases on published.customer_id = aliases.alias_id
 ),
 
-customer_ids as (
+by_themselves as (
     select customer_id from subscriptions
     union
     select customer_id from by_lifecycle
@@ -50,6 +51,22 @@ customer_ids as (
     select customer_id from surviving
     union
     select customer_id from published
+),
+
+heirs as (
+    select
+        company_id,
+        parent_company_id
+    from {{ ref('int_parent_policies') }}
+    where record_state = 'live' and parent_policy <> 'own'
+),
+
+customer_ids as (
+    select customer_id from by_themselves
+    union
+    select heirs.company_id
+    from heirs
+    inner join customer_ids on heirs.parent_company_id = customer_ids.customer_id
 ),
 
 owners as (

@@ -9,6 +9,20 @@ verdicts as (
 
 overrides as (
     select * from {{ ref('int_customer_overrides') }}
+),
+
+-- Each circle once, by the lowest id in it.
+circles as (
+    select
+        members.customer_id,
+        string_agg(distinct chains.ancestor_id, ', ' order by chains.ancestor_id)
+            as member_ids
+    from {{ ref('int_parent_chains') }} as members
+    inner join {{ ref('int_parent_chains') }} as chains
+        on members.customer_id = chains.customer_id
+    where members.customer_id = members.ancestor_id
+    group by members.customer_id
+    having members.customer_id = min(chains.ancestor_id)
 )
 
 select
@@ -19,10 +33,22 @@ select
     customers.record_state as detail,
     'Access is held as it was (' || verdicts.access_level || '), because '
     || case customers.record_state
-        when 'live' then 'no subscription of this company can be read'
-        else 'the company is ' || customers.record_state || ' in HubSpot'
+        when 'live'
+            then case
+                when verdicts.rule = 9
+                    then
+                        'the access of its parent company cannot be read: restore the '
+                        || 'parent or the link to it, or let the company stand alone '
+                        || '(own in seeds/parent_access.csv)'
+                else
+                    'no subscription of this company can be read: restore what is '
+                    || 'missing'
+            end
+        else
+            'the company is ' || customers.record_state
+            || ' in HubSpot: restore what is missing'
     end
-    || ': restore what is missing, or set its status to churned.' as what_to_do
+    || ', or set its status to churned.' as what_to_do
 from customers
 inner join verdicts on customers.customer_id = verdicts.customer_id
 where verdicts.reason_code = 'UNKNOWN_HELD' and customers.record_state <> 'merged'
@@ -31,7 +57,7 @@ select
     'error' as severity,
     'OVERRIDE_WITHOUT_END' as kind,
     'companies' as object_type,
-    customer_id as object_id,
+    object_id,
     property as detail,
     'Override '
     || property
@@ -43,3 +69,14 @@ select
     || ': set the day on which it ends.' as what_to_do
 from overrides
 where ends_at is null
+union all
+select
+    'error' as severity,
+    'PARENT_CIRCLE' as kind,
+    'companies' as object_type,
+    customer_id as object_id,
+    member_ids as detail,
+    'Companies ' || member_ids || ' are each other''s parents, so none can have the '
+    || 'access of its parent; it is held as it was: correct the parent company of one '
+    || 'of them.' as what_to_do
+from circles

@@ -62,6 +62,12 @@ named as (
         property,
         'protected_customers' as seed
     from {{ ref('protected_customers') }}
+    union
+    select
+        object_type,
+        property,
+        'parent_access' as seed
+    from {{ ref('parent_access') }}
 ),
 
 absent as (

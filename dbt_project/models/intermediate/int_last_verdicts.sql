@@ -38,6 +38,16 @@ select
     is_churned,
     reason_code,
     effective_at,
-    access_until
+    access_until,
+    -- Also when it is held since, because the parent could not be read.
+    is_enabled and (
+        reason_code = 'PARENT_INHERITED'
+        or (
+            reason_code = 'UNKNOWN_HELD'
+            and coalesce(
+                cast(evidence as json) ->> 'property' = 'hs_parent_company_id', false
+            )
+        )
+    ) as is_inherited
 from ranked
 where preference = 1

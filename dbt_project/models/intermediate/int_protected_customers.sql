@@ -1,4 +1,5 @@
--- Customers whose access only a person may end. A merge carries the protection.
+-- Customers whose access only a person may end. A merge carries the protection, and
+-- who has the access of a protected parent shares it.
 with policy_values as (
     select * from {{ ref('stg_hubspot__policy_values') }}
     where
@@ -47,17 +48,27 @@ surviving as (
         coalesce(customers.surviving_customer_id, customers.customer_id) as verdict_of
     from named
     inner join customers on named.customer_id = customers.customer_id
+),
+
+decided as (
+    select
+        customer_id,
+        coalesce(surviving_customer_id, customer_id) as verdict_of
+    from customers
+    union
+    select
+        customer_id,
+        inherited_from as verdict_of
+    from {{ ref('int_access_verdicts') }}
+    where inherited_from is not null
 )
 
 select
-    customers.customer_id,
+    decided.customer_id,
     min(
         'companies.' || surviving.property || ' = ' || surviving.value
         || coalesce(': ' || surviving.note, '')
     ) as protected_by
-from customers
-inner join surviving
-    on
-        coalesce(customers.surviving_customer_id, customers.customer_id)
-        = surviving.verdict_of
-group by customers.customer_id
+from decided
+inner join surviving on decided.verdict_of = surviving.verdict_of
+group by decided.customer_id

@@ -95,7 +95,7 @@ overdue as (
                     cast(access.access_until at time zone 'UTC' as date)
                     - 1 - {{ var('grace_days') }}
             when
-                access.reason_code = 'SUBSCRIPTION_ENDED'
+                access.reason_code in ('SUBSCRIPTION_ENDED', 'PARENT_INHERITED')
                 and judged.published_status = 'past_due' then null
             else least(
                 cast(judged.updated_at at time zone 'UTC' as date), judged.today

@@ -7,6 +7,7 @@
 -- depends_on: {{ ref('customer_lifecycle_stages') }}
 -- depends_on: {{ ref('deal_pipelines') }}
 -- depends_on: {{ ref('deal_stages') }}
+-- depends_on: {{ ref('parent_access') }}
 -- depends_on: {{ ref('plans') }}
 -- depends_on: {{ ref('policy_dates') }}
 -- depends_on: {{ ref('protected_customers') }}

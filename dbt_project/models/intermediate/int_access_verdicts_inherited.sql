@@ -26,15 +26,37 @@ select
     end as reason_code,
     inherited.customer_id as inherited_from,
     inherited.reason_code as inherited_reason_code,
-    {%- for column in [
-        'effective_at', 'access_until', 'evidence_object_type', 'evidence_object_id',
-        'evidence_property', 'evidence_value', 'evidence_old_value',
-        'evidence_updated_at',
-    ] %}
     case
-        when inherited.heir_id is null then verdicts.{{ column }}
-        else inherited.{{ column }}
-    end as {{ column }}{{ ',' if not loop.last }}
-    {%- endfor %}
+        when inherited.heir_id is null then verdicts.effective_at
+        else inherited.effective_at
+    end as effective_at,
+    case
+        when inherited.heir_id is null then verdicts.access_until
+        else inherited.access_until
+    end as access_until,
+    case
+        when inherited.heir_id is null then verdicts.evidence_object_type
+        else inherited.evidence_object_type
+    end as evidence_object_type,
+    case
+        when inherited.heir_id is null then verdicts.evidence_object_id
+        else inherited.evidence_object_id
+    end as evidence_object_id,
+    case
+        when inherited.heir_id is null then verdicts.evidence_property
+        else inherited.evidence_property
+    end as evidence_property,
+    case
+        when inherited.heir_id is null then verdicts.evidence_value
+        else inherited.evidence_value
+    end as evidence_value,
+    case
+        when inherited.heir_id is null then verdicts.evidence_old_value
+        else inherited.evidence_old_value
+    end as evidence_old_value,
+    case
+        when inherited.heir_id is null then verdicts.evidence_updated_at
+        else inherited.evidence_updated_at
+    end as evidence_updated_at
 from verdicts
 left join inherited on verdicts.customer_id = inherited.heir_id

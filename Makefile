@@ -21,7 +21,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 help: ## this list
 	@echo "HubSpot as the single source of truth for the app's customers and access."
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "ARGS reaches the command: make sync ARGS='--target postgres --json'"
 
@@ -50,6 +50,10 @@ test: $(STAMP) ## the whole suite, on DuckDB and on a real PostgreSQL
 test-deep: $(STAMP) ## many random lives of a portal; raw must equal it after each
 	@HUBSYNC_TEST_EXAMPLES=$${HUBSYNC_TEST_EXAMPLES:-50} $(BIN)/python -m pytest \
 		--timeout 0 tests/extract/test_stateful.py $(ARGS)
+
+.PHONY: test-gates
+test-gates: $(STAMP) ## break the data of every data test: nothing published, exit 4
+	@HUBSYNC_TEST_GATES=all $(BIN)/python -m pytest -q tests/transform/test_every_test.py $(ARGS)
 
 .PHONY: bench
 bench: $(STAMP) ## calls and speed of a load, as ratios measured in one run

@@ -1,0 +1,177 @@
+"""Every data test of the project stops a publication: nothing is written, exit code 4.
+
+`make test` breaks one of each kind; `make test-gates` breaks them all and lists them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from pipelines import transform as pipelines_transform
+from pipelines.errors import ConsistencyError
+from pipelines.transform import transform
+from pipelines.warehouse import Warehouse
+from tests.conftest import administer
+from tests.transform.broken_data import Harm, data_tests, harm_of, harmed
+from tests.transform.conftest import NOW, Database
+from tests.transform.portal import Portal
+
+ALL = os.environ.get("HUBSYNC_TEST_GATES") == "all"
+
+# One of each kind: seed, staging, intermediate and ops, generic and singular.
+SAMPLE = {
+    "duckdb": (
+        "assert_absence_revokes_nothing",
+        "accepted_values_churn_signals_effect__churn__pause__none",
+        "unique_int_access_facts_customer_id",
+        "unique_findings_finding_id",
+    ),
+    "postgres": (
+        "assert_there_is_one_portal",
+        "no_nulls_access_levels_access_level__rank",
+        "not_null_access_plan_held",
+        "relationships_int_access_verdicts_customer_id__customer_id__ref_int_customers_",
+    ),
+}
+
+
+@dataclass
+class Gate:
+    """A database in which a publication is due, and a copy to start from again."""
+
+    database: Database
+    copy: str
+    server: dict[str, str] | None
+
+    def restore(self) -> None:
+        """The manifest names the database, so it keeps its name."""
+        if self.server is None:
+            shutil.copy(self.copy, self.database.environment["HUBSYNC_DUCKDB"])
+            return
+        name = self.database.environment["PGDATABASE"]
+        administer(self.server, f'drop database "{name}" with (force)')
+        administer(self.server, f'create database "{name}" template "{self.copy}"')
+
+    def run(self, harm: Harm) -> tuple[ConsistencyError | None, bool]:
+        """Run as a sync does after its load: what it raised, and whether `app` is as
+        it was, row versions included."""
+        self.restore()
+        for statement in harm.sql:
+            self.database.run(statement)
+        before = contents(self.database)
+        error = None
+        try:
+            with harmed(self.database.manifest, harm, self.database.work):
+                transform(
+                    Warehouse.from_environment(),
+                    run_id="gate",
+                    now=datetime.fromisoformat(NOW),
+                    publish=True,
+                )
+        except ConsistencyError as raised:
+            error = raised
+        return error, contents(self.database) == before
+
+
+def contents(database: Database) -> dict[str, Any]:
+    """Every table of `app`, whole."""
+    tables = database.run(
+        "select table_name from information_schema.tables where table_schema = 'app'"
+        " and table_type = 'BASE TABLE' order by 1"
+    )
+    return {name: database.rows(f"app.{name}") for (name,) in tables}
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def gate(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Gate]:
+    """`app` is published, and in raw is what a publication would change again."""
+    environment = {"HUBSYNC_TARGET": request.param}
+    server = None
+    if request.param == "duckdb":
+        environment["HUBSYNC_DUCKDB"] = str(tmp_path / "hubsync.duckdb")
+    else:
+        server = request.getfixturevalue("postgres_server")
+        name = request.getfixturevalue("postgres_database")
+        environment |= {**server, "PGDATABASE": name}
+    database = Database(request.param, environment, tmp_path)
+    database.enter(monkeypatch)
+    database.manifest = database.dbt("parse").result
+    assert database.dbt("seed").success
+    portal = Portal()
+    for id in ("acme", "leaving"):
+        portal.company(id)
+        portal.deal(f"d-{id}", id)
+        portal.contact(f"p-{id}", id)
+    database.publish(portal)
+    portal.company("acme", name="Renamed")
+    portal.company("leaving", customer_status="churned")
+    database.load(portal)
+
+    class Parsed(dbtRunner):
+        """The manifest of this test instead of a new one: the harm is put into it."""
+
+        def invoke(self, args: list[str], **options: Any) -> dbtRunnerResult:
+            if args[0] == "parse":
+                return dbtRunnerResult(success=True, result=database.manifest)
+            return super().invoke(args, **options)
+
+    monkeypatch.setattr(pipelines_transform, "dbtRunner", Parsed)
+    if server is None:
+        copy = str(tmp_path / "copy")
+        shutil.copy(environment["HUBSYNC_DUCKDB"], copy)
+        yield Gate(database, copy, None)
+        return
+    copy = f"{name}_copy"
+    administer(server, f'create database "{copy}" template "{name}"')
+    try:
+        yield Gate(database, copy, server)
+    finally:
+        administer(server, f'drop database "{copy}"')
+
+
+def test_every_data_test_has_a_way_to_be_broken(engine: Database) -> None:
+    manifest: Any = engine.manifest
+    tests = data_tests(manifest)
+    assert len(tests) > 150
+    assert [name for name, test in tests.items() if not harm_of(manifest, test)] == []
+
+
+@pytest.mark.timeout(0)
+def test_broken_data_publishes_nothing_and_ends_with_exit_code_4(
+    gate: Gate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    untouched, unchanged = gate.run(Harm())
+    assert untouched is None
+    assert not unchanged, "without harm there is something to publish"
+
+    tests = data_tests(gate.database.manifest)
+    chosen = sorted(tests) if ALL else SAMPLE[gate.database.target]
+    wrong = []
+    for number, name in enumerate(chosen, start=1):
+        if (harm := harm_of(gate.database.manifest, tests[name])) is None:
+            wrong.append(f"{name}: nobody has said how to break its data")
+            continue
+        try:
+            error, unchanged = gate.run(harm)
+        except Exception as other:
+            error, unchanged = None, False
+            wrong.append(f"{name}: {other}")
+        stopped = error is not None and error.exit_code == 4 and name in str(error)
+        if not (stopped and unchanged):
+            wrong.append(f"{name}: exit 4 {stopped}, app unchanged {unchanged}")
+        with capsys.disabled():
+            if ALL:
+                mark = "✓" if stopped and unchanged else "✗"
+                print(f"{mark} {gate.database.target} {number}/{len(chosen)} {name}")
+    assert wrong == []

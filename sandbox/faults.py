@@ -19,6 +19,7 @@ from dataclasses import dataclass
 #   wrong_type        the right body as text/plain
 #   duplicate         a record of the page before appears again
 #   empty_search      a search finds nothing for a moment
+#   empty_list        a page of a list has no records and no next page
 KINDS = (
     "500",
     "502",
@@ -40,11 +41,16 @@ KINDS = (
     "wrong_type",
     "duplicate",
     "empty_search",
+    "empty_list",
 )
 # A client can survive these by asking again; the others need care of their own.
 TRANSIENT = ("500", "502", "503", "504", "524", "423", "reset", "truncated", "cut")
 
-_ONLY = {"duplicate": ("list", "search"), "empty_search": ("search",)}
+_ONLY = {
+    "duplicate": ("list", "search"),
+    "empty_search": ("search",),
+    "empty_list": ("list",),
+}
 
 
 @dataclass

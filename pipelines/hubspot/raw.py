@@ -133,7 +133,8 @@ def mark_erased(connection: Connection, name: str, ids: Sequence[str]) -> None:
     """A privacy deletion or purge: every value goes, the id stays as a tombstone.
 
     Every column of the table, not of the portal's properties: a property that HubSpot
-    has dropped may still hold what must go.
+    has dropped may still hold what must go. Records merged into an erased one told of
+    the same person, so their values go with it; they stay merged.
     """
     if not ids:
         return
@@ -148,8 +149,14 @@ def mark_erased(connection: Connection, name: str, ids: Sequence[str]) -> None:
     values = [*sorted(columns - SYSTEM_COLUMNS.keys()), "_overflow"]
     emptied = "".join(f", {quoted(column)} = null" for column in values)
     connection.execute(
-        f"update {table(name)} set _state = 'erased'{emptied} "
-        "where id in (select unnest(cast(? as text[]))) and _state <> 'erased'",
+        f"update {table(name)} set _state = "
+        f"case when _state = 'merged' then _state else 'erased' end{emptied} "
+        "where _state <> 'erased' and id in ("
+        "with recursive gone as ("
+        "select unnest(cast(? as text[])) as id union "
+        f"select t.id from {table(name)} as t inner join gone "
+        "on t._merged_into = gone.id where t._state = 'merged'"
+        ") select id from gone)",
         (list(ids),),
     )
 

@@ -62,7 +62,7 @@ SINGULAR = {
         ),
     ),
     "assert_evidence_names_a_record": Harm(
-        node=VERDICTS, rows=({"evidence": "'{\"object_type\": \"deals\"}'"},)
+        node=VERDICTS, rows=({"evidence": '\'{"object_type": "deals"}\''},)
     ),
     "assert_levels_agree_with_flags": Harm(
         node=VERDICTS, rows=({"is_enabled": "true", "access_level": "'none'"},)

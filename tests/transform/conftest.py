@@ -65,10 +65,14 @@ class Database:
                 statements.append(f"drop table if exists {table} cascade")
             statements.append(f"create table if not exists {table} ({typed})")
             statements.append(f"delete from {table}")
-            for row in rows:
-                names = ", ".join(f'"{key}"' for key in row)
-                values = ", ".join(_literal(value) for value in row.values())
-                statements.append(f"insert into {table} ({names}) values ({values})")
+            names = ", ".join(f'"{key}"' for key in columns)
+            values = ",\n".join(
+                f"({', '.join(_literal(row.get(key)) for key in columns)})"
+                for row in rows
+            )
+            if rows:
+                assert {key for row in rows for key in row} <= set(columns), name
+                statements.append(f"insert into {table} ({names}) values {values}")
         self.run(";\n".join(statements))
 
     def _columns(self, name: str) -> set[str]:

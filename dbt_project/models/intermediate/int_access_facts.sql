@@ -48,6 +48,11 @@ select
     last_verdicts.effective_at as last_effective_at,
     last_verdicts.access_until as last_access_until,
     last_verdicts.is_inherited as last_is_inherited,
+    last_verdicts.is_evidence_lost as last_is_evidence_lost,
+    last_verdicts.evidence_object_type as last_object_type,
+    last_verdicts.evidence_object_id as last_object_id,
+    last_verdicts.evidence_property as last_property,
+    last_verdicts.evidence_value as last_value,
     parents.parent_policy,
     parents.is_explicit as is_parent_policy_explicit,
     parents.parent_company_id

@@ -53,6 +53,10 @@ select
             then 3
         when facts.is_parent_asked and facts.pause_object_id is not null then 6
         when facts.is_parent_asked then 9
+        when
+            facts.last_is_evidence_lost
+            and coalesce(facts.last_access_until > clock.now_at, true)
+            then 7
         when facts.standing = 'in_force' then 4
         when facts.standing = 'grace' then 5
         when facts.standing = 'over' then 6

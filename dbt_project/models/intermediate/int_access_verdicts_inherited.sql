@@ -17,6 +17,7 @@ inherited as (
 select
     verdicts.customer_id,
     verdicts.rule,
+    verdicts.is_evidence_lost,
     coalesce(inherited.access_level, verdicts.access_level) as access_level,
     coalesce(inherited.is_enabled, verdicts.is_enabled) as is_enabled,
     coalesce(inherited.is_churned, verdicts.is_churned) as is_churned,

@@ -10,7 +10,10 @@ with rules as (
         -- Paused by what someone set about the customer, not by its subscription.
         rule = 6
         and pause_object_id is not null
-        and (status = 'paused' or is_parent_asked) as is_paused_as_customer
+        and (status = 'paused' or is_parent_asked) as is_paused_as_customer,
+        rule = 7
+        and coalesce(last_is_evidence_lost, false)
+        and coalesce(last_access_until > now_at, true) as is_evidence_lost
     from {{ ref('int_access_rules') }}
 ),
 
@@ -75,8 +78,10 @@ select
     effective_at,
     access_until,
     inherits_from,
+    is_evidence_lost,
     case
         when rule = 3 then churn_object_type
+        when is_evidence_lost then last_object_type
         when is_paused_as_customer then pause_object_type
         when rule in (4, 5, 6) then subscription_object_type
         when rule = 7 and record_state = 'live' and subscription_object_id is not null
@@ -86,6 +91,7 @@ select
     case
         when rule in (1, 2) then coalesce(override_object_id, customer_id)
         when rule = 3 then churn_object_id
+        when is_evidence_lost then last_object_id
         when is_paused_as_customer then pause_object_id
         when rule in (4, 5, 6) then subscription_object_id
         when rule = 7 and record_state = 'live' and subscription_object_id is not null
@@ -95,6 +101,7 @@ select
     case
         when rule in (1, 2) then override_property
         when rule = 3 then churn_property
+        when is_evidence_lost then last_property
         when is_paused_as_customer then pause_property
         when rule in (4, 5, 6) then evidence_property
         when rule = 7 and record_state = 'live' then evidence_property
@@ -104,6 +111,7 @@ select
     case
         when rule in (1, 2) then override_value
         when rule = 3 then churn_value
+        when is_evidence_lost then last_value
         when is_paused_as_customer then pause_value
         when rule in (4, 5, 6) then evidence_value
         when rule = 7 and record_state = 'live' then evidence_value

@@ -15,6 +15,10 @@ links as (
     select * from {{ ref('int_records_linked_to_customers') }}
 ),
 
+subscriptions as (
+    select * from {{ ref('int_subscriptions') }}
+),
+
 customers as (
     select * from {{ ref('int_customers') }}
 ),
@@ -33,7 +37,8 @@ described as (
         urls.url_base || findings.object_id as hubspot_url,
         case
             when findings.object_type = 'companies' then findings.object_id
-            else links.customer_id
+            -- Also when HubSpot no longer tells whose it is.
+            else coalesce(subscriptions.customer_id, links.customer_id)
         end as customer_id,
         md5(concat_ws(
             '|',
@@ -47,6 +52,10 @@ described as (
         on
             findings.object_type = links.object_type
             and findings.object_id = links.object_id
+    left join subscriptions
+        on
+            findings.object_type = subscriptions.object_type
+            and findings.object_id = subscriptions.object_id
     left join urls on findings.object_type = urls.object_type
 )
 

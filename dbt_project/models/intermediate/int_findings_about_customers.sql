@@ -51,7 +51,23 @@ select
     || ', or set its status to churned.' as what_to_do
 from customers
 inner join verdicts on customers.customer_id = verdicts.customer_id
-where verdicts.reason_code = 'UNKNOWN_HELD' and customers.record_state <> 'merged'
+where
+    verdicts.reason_code = 'UNKNOWN_HELD'
+    and customers.record_state <> 'merged'
+    -- One finding each: int_findings_about_policy says it of a property that is gone,
+    -- int_findings_about_deals of a subscription.
+    and not verdicts.is_evidence_lost
+    and not (
+        customers.record_state = 'live'
+        and verdicts.rule = 7
+        and exists (
+            select 1
+            from {{ ref('int_subscriptions') }} as subscriptions
+            where
+                subscriptions.customer_id = customers.customer_id
+                and subscriptions.status = 'unknown'
+        )
+    )
 union all
 select
     'error' as severity,

@@ -9,6 +9,12 @@ links as (
 
 line_items as (
     select * from {{ ref('int_line_items_summarised') }}
+),
+
+-- The links of a company that is gone are gone with it, which is said of the company.
+customers_gone as (
+    select customer_id from {{ ref('int_customers') }}
+    where record_state <> 'live'
 )
 
 select
@@ -24,7 +30,14 @@ select
     end
     || ': associate the company.' as what_to_do
 from subscriptions
-where not is_linked and record_state = 'live' and status not in ('ended', 'canceled')
+where
+    not is_linked
+    and record_state = 'live'
+    and status not in ('ended', 'canceled')
+    and (
+        customer_id is null
+        or customer_id not in (select gone.customer_id from customers_gone as gone)
+    )
 union all
 select
     'warning' as severity,

@@ -1,7 +1,17 @@
 -- The verdict to keep where nothing can be known: the app's own, or, where companies
 -- were merged, the most generous of those they had. A merge takes nothing away.
 with access as (
-    select * from {{ ref('int_access_before_run') }}
+    select
+        *,
+        cast(evidence as json) ->> 'object_type' as evidence_object_type,
+        cast(evidence as json) ->> 'object_id' as evidence_object_id,
+        cast(evidence as json) ->> 'property' as evidence_property,
+        cast(evidence as json) ->> 'value' as evidence_value
+    from {{ ref('int_access_before_run') }}
+),
+
+absent as (
+    select * from {{ ref('int_policy_properties_absent') }}
 ),
 
 aliases as (
@@ -32,22 +42,30 @@ ranked as (
 )
 
 select
-    verdict_of as customer_id,
-    access_level,
-    is_enabled,
-    is_churned,
-    reason_code,
-    effective_at,
-    access_until,
+    ranked.verdict_of as customer_id,
+    ranked.access_level,
+    ranked.is_enabled,
+    ranked.is_churned,
+    ranked.reason_code,
+    ranked.effective_at,
+    ranked.access_until,
+    ranked.evidence_object_type,
+    ranked.evidence_object_id,
+    ranked.evidence_property,
+    ranked.evidence_value,
+    -- The portal has lost the property that decided, for every record at once.
+    absent.property is not null as is_evidence_lost,
     -- Also when it is held since, because the parent could not be read.
-    is_enabled and (
-        reason_code = 'PARENT_INHERITED'
+    ranked.is_enabled and (
+        ranked.reason_code = 'PARENT_INHERITED'
         or (
-            reason_code = 'UNKNOWN_HELD'
-            and coalesce(
-                cast(evidence as json) ->> 'property' = 'hs_parent_company_id', false
-            )
+            ranked.reason_code = 'UNKNOWN_HELD'
+            and coalesce(ranked.evidence_property = 'hs_parent_company_id', false)
         )
     ) as is_inherited
 from ranked
-where preference = 1
+left join absent
+    on
+        ranked.evidence_object_type = absent.object_type
+        and ranked.evidence_property = absent.property
+where ranked.preference = 1

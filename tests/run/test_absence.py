@@ -38,7 +38,7 @@ def test_records_links_and_words_that_are_gone_revoke_nothing_and_are_said_once(
     deals = {
         company: deal
         for company, deal in bought
-        if len(portal.partners("deals", deal, "companies")) == 1
+        if len(portal.partners("deals", int(deal), "companies")) == 1
     }
     unlinked, unclear, archived, winner, loser, *_ = deals
     before, said_before = access(synced), findings(synced)

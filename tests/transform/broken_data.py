@@ -23,12 +23,14 @@ Row = dict[str, str]
 @dataclass(frozen=True)
 class Harm:
     """What is wrong before the run: `sql` is executed on the database, `rows` (column
-    to SQL) are added to what `node` selects, and only rows `where` are left of it."""
+    to SQL) are added to what `node` selects, and only rows `where` are left of it.
+    `after_commit`: the test compares what was published, so it can only tell."""
 
     sql: tuple[str, ...] = ()
     node: str = ""
     rows: tuple[Row, ...] = ()
     where: str = "true"
+    after_commit: bool = False
 
 
 VERDICTS = "model.hubsync.int_access_verdicts"
@@ -78,6 +80,26 @@ SINGULAR = {
         ),
     ),
 }
+
+# tests/app: a part of the publication that did not arrive.
+SINGULAR |= {
+    name: Harm(node=f"model.hubsync.{model}", where="false", after_commit=True)
+    for name, model in {
+        "assert_app_customers_equal_hubspot": "customers",
+        "assert_app_contacts_equal_hubspot": "contacts",
+        "assert_app_memberships_equal_hubspot": "memberships",
+        "assert_app_subscriptions_equal_hubspot": "subscriptions",
+        "assert_every_app_customer_has_access_row": "access",
+    }.items()
+}
+# An edit by hand is put back, unless what would put it back is held.
+SINGULAR["assert_newest_event_says_what_access_says"] = Harm(
+    sql=(
+        "update app.access set access_level = 'team' where customer_id = 'leaving'",
+        "update ops.extract_counts set live_rows = 1000 where object_type = 'deals'",
+    ),
+    after_commit=True,
+)
 
 # Generic tests for which a row more is not enough, by (test, model, column).
 PARTICULAR = {

@@ -90,3 +90,93 @@ def test_an_edit_of_something_else_does_not_bring_an_answered_churn_back(
     for _ in range(2):
         database.publish(portal)
         assert database.access() == {"won-back": (True, "SUBSCRIPTION_ACTIVE")}
+
+
+def test_every_date_acts_on_its_day_with_no_change_in_hubspot(
+    database: Database, portal: Portal
+) -> None:
+    override = {"app_access_override_until": "2026-06-20T10:00:00Z"}
+    for id in ("granted", "cancelling", "unpaid", "future", "won-back", "renewed"):
+        portal.company(id)
+    portal.company("denied", app_access_override="deny", **override)
+    portal.deal("d-denied", "denied")
+    portal.company("granted", app_access_override="grant", **override)
+    # A grant that ends takes nothing from who bought as well.
+    portal.company("granted-and-bought", app_access_override="grant", **override)
+    portal.deal("d-bought", "granted-and-bought")
+    portal.company("leaving", customer_status="churned", churn_date="2026-06-20")
+    portal.deal("d-leaving", "leaving")
+    # Churned, and back from the day on which a new subscription starts.
+    portal.company("won-back", customer_status="churned", churn_date="2026-06-01")
+    portal.deal("d-old", "won-back")
+    portal.deal("d-back", "won-back", contract_start_date="2026-06-20")
+    portal.deal("d-future", "future", contract_start_date="2026-06-20")
+    portal.deal("d-first", "renewed", contract_end_date="2026-06-19")
+    portal.deal("d-second", "renewed", contract_start_date="2026-06-20")
+    for id, status, ends in (
+        ("cancelling", "canceled", "2026-06-19"),
+        ("unpaid", "past_due", ""),
+    ):
+        portal.put("subscriptions", f"s-{id}", hs_status=status)
+        portal.put("subscriptions", f"s-{id}", hs_recurring_billing_end_date=ends)
+        portal.put("subscriptions", f"s-{id}", hs_next_payment_due_date="2026-06-06")
+        portal.link("subscriptions", f"s-{id}", "companies", id)
+
+    database.publish(portal)
+    active, churned = (True, "SUBSCRIPTION_ACTIVE"), (False, "STATUS_CHURNED")
+    before = {
+        "denied": (False, "OVERRIDE_DENY"),
+        "granted": (True, "OVERRIDE_GRANT"),
+        "granted-and-bought": (True, "OVERRIDE_GRANT"),
+        "leaving": active,
+        "won-back": churned,
+        "future": (False, "NO_SUBSCRIPTION"),
+        "renewed": active,
+        "cancelling": active,
+        "unpaid": (True, "GRACE"),
+    }
+    assert database.access() == before
+    until = {
+        id: str(instant)[:19]
+        for id, instant in database.access("access_until").items()
+        if instant
+    }
+    assert until == {
+        "denied": "2026-06-20 10:00:00",
+        "granted": "2026-06-20 10:00:00",
+        "cancelling": "2026-06-20 00:00:00",
+        "unpaid": "2026-06-21 00:00:00",
+        "leaving": "2026-06-20 00:00:00",
+        "renewed": "2026-07-04 00:00:00",
+    }
+
+    database.publish(now="2026-06-19T23:59:59Z")
+    assert database.access() == before
+    database.publish(now="2026-06-20T00:00:00Z")
+    at_midnight = {
+        "leaving": churned,
+        "won-back": active,
+        "future": active,
+        "cancelling": (False, "SUBSCRIPTION_CANCELED"),
+    }
+    assert database.access() == {**before, **at_midnight}
+    database.publish(now="2026-06-21T00:00:00Z")
+    assert database.access() == {
+        **before,
+        **at_midnight,
+        "denied": active,
+        "granted-and-bought": active,
+        "granted": (False, "NO_SUBSCRIPTION"),
+        "unpaid": (False, "SUBSCRIPTION_ENDED"),
+    }
+    # One event per date, and the app had ended what ends at a date by itself.
+    told = database.run(
+        "select customer_id, cast(evidence as json) ->> 'access_ended_at'"
+        " from app.access_events where from_enabled and not to_enabled order by 1"
+    )
+    assert told == [
+        ("cancelling", "2026-06-20T00:00:00Z"),
+        ("granted", "2026-06-20T10:00:00Z"),
+        ("leaving", "2026-06-20T00:00:00Z"),
+        ("unpaid", "2026-06-21T00:00:00Z"),
+    ]

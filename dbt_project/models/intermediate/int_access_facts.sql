@@ -2,6 +2,17 @@
 with customers as (
     select * from {{ ref('int_customers') }}
     where surviving_customer_id is null
+),
+
+-- What is known to end access on a day to come.
+departures as (
+    select
+        signals.customer_id,
+        min(signals.effective_on) as leaves_on
+    from {{ ref('int_customer_signals') }} as signals
+    cross join {{ ref('int_clock') }} as clock
+    where signals.effect in ('churn', 'pause') and signals.effective_on > clock.today
+    group by signals.customer_id
 )
 
 select
@@ -22,6 +33,7 @@ select
     churn.property as churn_property,
     churn.value as churn_value,
     churn.updated_at as churn_updated_at,
+    departures.leaves_on,
     pauses.object_type as pause_object_type,
     pauses.object_id as pause_object_id,
     pauses.property as pause_property,
@@ -61,6 +73,7 @@ left join {{ ref('int_customer_overrides') }} as overrides
     on customers.customer_id = overrides.customer_id
 left join {{ ref('int_churn_evidence') }} as churn
     on customers.customer_id = churn.customer_id
+left join departures on customers.customer_id = departures.customer_id
 left join {{ ref('int_pause_evidence') }} as pauses
     on customers.customer_id = pauses.customer_id
 left join {{ ref('int_deciding_subscriptions') }} as subscriptions

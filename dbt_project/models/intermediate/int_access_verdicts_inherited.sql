@@ -33,6 +33,8 @@ select
     end as effective_at,
     case
         when inherited.heir_id is null then verdicts.access_until
+        when inherited.is_enabled
+            then {{ earliest('inherited.access_until', 'verdicts.leaves_at') }}
         else inherited.access_until
     end as access_until,
     case

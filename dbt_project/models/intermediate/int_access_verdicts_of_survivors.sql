@@ -4,6 +4,14 @@
 with rules as (
     select
         *,
+        {{ start_of_day('leaves_on') }} as leaves_at,
+        {{ start_of_day('access_ends_on + 1') }} as subscription_until,
+        -- Whether a subscription gives access when a grant has ended.
+        standing in ('in_force', 'grace')
+        and not is_parent_asked
+        and not coalesce(churned_on >= latest_start_on, churned_on is not null)
+        and coalesce({{ start_of_day('leaves_on') }} > override_ends_at, true)
+            as is_bought_anyway,
         -- A held verdict ends when the date it was given until has passed.
         coalesce(last_is_enabled, false)
         and coalesce(last_access_until > now_at, true) as is_held_on,
@@ -61,8 +69,13 @@ facts as (
             when rule in (7, 9) then last_effective_at
         end as effective_at,
         case
+            when
+                rule = 2
+                and is_bought_anyway
+                and coalesce(subscription_until > override_ends_at, true)
+                then {{ earliest('subscription_until', 'leaves_at') }}
             when rule in (1, 2) then override_ends_at
-            when rule in (4, 5) then {{ start_of_day('access_ends_on + 1') }}
+            when rule in (4, 5) then {{ earliest('subscription_until', 'leaves_at') }}
             when rule in (7, 9) then last_access_until
         end as access_until
     from rules
@@ -78,6 +91,7 @@ select
     effective_at,
     access_until,
     inherits_from,
+    leaves_at,
     is_evidence_lost,
     case
         when rule = 3 then churn_object_type

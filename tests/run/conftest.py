@@ -127,7 +127,7 @@ def app_rows(warehouse: Warehouse) -> dict[str, list[str]]:
     tables = query(
         warehouse,
         "select table_name from information_schema.tables where table_schema = 'app' "
-        "order by table_name",
+        "and table_type = 'BASE TABLE' order by table_name",
     )
     xmin = "xmin::text" if warehouse.target == "postgres" else "''"
     return {

@@ -49,7 +49,8 @@ test: $(STAMP) ## the whole suite, on DuckDB and on a real PostgreSQL
 .PHONY: test-deep
 test-deep: $(STAMP) ## many random lives of a portal; raw must equal it after each
 	@HUBSYNC_TEST_EXAMPLES=$${HUBSYNC_TEST_EXAMPLES:-50} $(BIN)/python -m pytest \
-		--timeout 0 tests/extract/test_stateful.py $(ARGS)
+		--timeout 0 tests/extract/test_stateful.py \
+		tests/transform/test_histories.py $(ARGS)
 
 .PHONY: test-gates
 test-gates: $(STAMP) ## break the data of every data test: nothing published, exit 4

@@ -12,8 +12,10 @@ _SHOWN = 10
 
 
 def explain(warehouse: Warehouse, customer: str) -> dict[str, Any]:
-    """Verdict, evidence, planned change, subscriptions and timeline of the customer
-    with this id, domain or name. The timeline includes ids that were merged into it.
+    """Verdict, evidence, planned change, overrides, subscriptions and timeline of the
+    customer with this id, domain or name. The timeline includes ids that were merged
+    into it; `published_at` is our clock at the end of the publication, `changed_at` in
+    the evidence is HubSpot's.
 
     Raises ConfigurationError where none or several answer to it.
     """
@@ -57,6 +59,12 @@ def explain(warehouse: Warehouse, customer: str) -> dict[str, Any]:
         **found,
         "access": access[0] if access else None,
         "planned": _decoded(planned),
+        "overrides": ops.rows(
+            warehouse,
+            "select effect, access_level, property, value, ends_at, is_in_force "
+            "from intermediate.int_customer_overrides where customer_id = ?",
+            (id,),
+        ),
         "subscriptions": ops.rows(
             warehouse,
             "select subscription_id, status, plan_code, starts_on, ends_on, "

@@ -28,6 +28,7 @@ examples:
   hubsync status --stale-after 30     exit 1 when the app's data is older than that
   hubsync why acme.com                why a customer has access, or has not
   hubsync approve PLAN --by Ann --reason "the list from sales is right"
+  hubsync undo RUN --by Ann --reason "an import went wrong"
 
 exit codes:
   0   done
@@ -190,6 +191,15 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("plan_id", metavar="PLAN", help="the id that sync printed")
         each.add_argument("--by", required=True, metavar="NAME", help="who decides")
         each.add_argument("--reason", required=True, metavar="TEXT", help="and why")
+    undo = command(
+        "undo",
+        _undo,
+        "put access back to where it was before a run",
+        'hubsync undo 20260615T140301Z-5f2c --by Ann --reason "a wrong import"',
+    )
+    undo.add_argument("run_id", metavar="RUN", help="the id that sync printed")
+    undo.add_argument("--by", required=True, metavar="NAME", help="who decides")
+    undo.add_argument("--reason", required=True, metavar="TEXT", help="and why")
     why = command(
         "why",
         _why,
@@ -200,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--csv", action="store_true", help="print the changes as CSV, only that"
     )
-    for each in (sync, plan, status, check, reconcile, approve, reject, why):
+    for each in (sync, plan, status, check, reconcile, approve, reject, undo, why):
         target(each)
         as_json(each)
     for each in (sync, plan):
@@ -330,6 +340,26 @@ def _print_decision(arguments: argparse.Namespace, decision: Decision) -> None:
         _print_json(asdict(decision))
     else:
         terminal.print_decision(decision)
+
+
+def _undo(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from pipelines import terminal
+    from pipelines.undo import undo
+    from pipelines.warehouse import Warehouse
+
+    done = undo(
+        Warehouse.from_environment(arguments.target),
+        arguments.run_id,
+        by=arguments.by,
+        reason=arguments.reason,
+    )
+    if arguments.json:
+        _print_json(asdict(done))
+    else:
+        terminal.print_undo(done)
+    return 0
 
 
 def _why(arguments: argparse.Namespace) -> int:

@@ -217,7 +217,7 @@ def last_policy_gaps(warehouse: Warehouse) -> list[str]:
     found = rows(
         warehouse,
         "select policy_gaps from ops.sync_runs where status = 'done' "
-        "order by started_at desc limit 1",
+        "and command <> 'undo' order by started_at desc limit 1",
     )
     return [str(gap) for gap in decoded(found[0]["policy_gaps"])] if found else []
 

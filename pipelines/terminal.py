@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.hubspot.comparison import Comparison, Difference
     from pipelines.reconcile import Reconciliation
     from pipelines.sync import Finished
+    from pipelines.undo import Undone
 
 _SHOWN = 12  # customers; beyond that the reader wants a query, not a scroll
 _SHOWN_DIFFERENCES = 50
@@ -158,6 +159,42 @@ def print_decision(decision: Decision) -> None:
         else "They are ignored until their evidence changes."
     )
     _console().print(f"{decision.changes} changes {what}. {follows}")
+
+
+def print_undo(done: Undone) -> None:
+    """Whose access is as before the run again, and who was left, and why."""
+    console = _console()
+    if done.restored:
+        console.print(
+            f"{len(done.restored)} customers have the access again that they had "
+            f"before run {done.undone_run_id}.",
+            style="bold",
+            soft_wrap=True,
+        )
+        _customers(
+            console,
+            [
+                (_action(row), {**row, "reason_code": f"undone: {row['undone_reason']}"})
+                for row in done.restored
+            ],
+        )
+        console.print(
+            "What HubSpot said is ignored for them until it says something else.",
+            soft_wrap=True,
+        )
+    else:
+        console.print(
+            f"Nothing was changed: run {done.undone_run_id} changed no access that is "
+            "still as it left it.",
+            style="bold",
+            soft_wrap=True,
+        )
+    if done.skipped:
+        console.print(f"{len(done.skipped)} customers were left as they are:")
+    for row in done.skipped:
+        name = f"{row['name']} ({row['customer_id']})"
+        console.print(f"  {name}: {row['why_not']}", soft_wrap=True)
+    _line(console, "run", done.run_id)
 
 
 def print_why(answer: dict[str, Any]) -> None:
@@ -364,6 +401,8 @@ def because(row: dict[str, Any]) -> str:
     """The reason code and what in HubSpot it rests on."""
     evidence = row.get("evidence") or {}
     reason = str(row["reason_code"])
+    if evidence.get("undone_run_id"):
+        return f"{reason} (run {evidence['undone_run_id']}: {evidence['reason']})"
     if not evidence.get("object_id"):
         return reason
     record = f"{evidence['object_type']} {evidence['object_id']}"

@@ -78,7 +78,7 @@ def execute(
             run.app_rows_changed = _written(warehouse, run.run_id, now)
             run.changes = len(events(warehouse, run.run_id))
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
-    notes = [*report.notes, *done.notes]
+    notes = [*report.notes, *done.notes, *_manual_edits(warehouse, run.run_id)]
     return Finished(run, warehouse, new_gaps, notes, waiting)
 
 
@@ -94,6 +94,31 @@ def _written(warehouse: Warehouse, run_id: str, now: datetime) -> dict[str, int]
     sql = "select count(*) as rows_written from app.access where run_id = ?"
     written["access"] = ops.rows(warehouse, sql, (run_id,))[0]["rows_written"]
     return {table: rows for table, rows in written.items() if rows}
+
+
+def _manual_edits(warehouse: Warehouse, run_id: str) -> list[str]:
+    """What somebody had changed in `app` by hand, and this run put back."""
+    found = (
+        ops.rows(
+            warehouse,
+            "select table_name, count(*) as edited, min(row_key) as example "
+            "from ops.manual_edits where run_id = ? "
+            "group by table_name order by table_name",
+            (run_id,),
+        )
+        if warehouse.relation_exists("ops", "manual_edits")
+        else []
+    )
+    if not found:
+        return []
+    tables = ", ".join(
+        f"app.{row['table_name']} {row['edited']} (e.g. {row['example']})"
+        for row in found
+    )
+    return [
+        f"Rows of app had been edited by hand and are put back: {tables}. HubSpot is "
+        "where to change them; ops.manual_edits lists every row and column."
+    ]
 
 
 def _views_are_due(warehouse: Warehouse, run: Run) -> bool:

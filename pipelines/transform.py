@@ -39,6 +39,75 @@ class TransformReport:
     notes: list[str] = field(default_factory=list)
 
 
+class Transformation:
+    """One run of the dbt project in two halves, parsed once for both.
+
+    `decide` builds and tests every layer before `app`; `publish` merges what it decided
+    into `app` and tests that. Whatever must know the decision before it is published
+    comes in between. Both raise ConsistencyError naming each failed test and its rows,
+    HubsyncError where a model itself fails.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        *,
+        run_id: str,
+        now: datetime,
+        progress: Progress | None = None,
+    ) -> None:
+        self._warehouse = warehouse
+        self._variables = f'{{"run_id": "{run_id}", "now": "{now.isoformat()}"}}'
+        self._callbacks = [_NodeProgress(progress)] if progress else []
+        self._manifest: Manifest | None = None
+        self.report = TransformReport()
+
+    def decide(self) -> None:
+        """Build and test everything but `app`, which stays as it is."""
+        self._build("--exclude", "path:models/app")
+
+    def publish(self) -> None:
+        """Merge what was decided into `app`. Only after a `decide` that raised nothing:
+        dbt is not asked again whether its tests have passed."""
+        self._build("--select", "path:models/app")
+
+    def make_views(self) -> None:
+        """The analysts' typed views anew. Nobody's access depends on them: that they
+        could not be made is a note, not a failed run."""
+        made = self._invoke([], "run-operation", "create_hubspot_views")
+        if not made.success:
+            self.report.notes.append(
+                f"The typed views of schema hubspot could not be made: {_reason(made)}"
+            )
+
+    def _build(self, *selection: str) -> None:
+        outcome = self._invoke(
+            self._callbacks,
+            "build",
+            *("--vars", self._variables),
+            # Unit tests prove the code, not the data; `make test` runs them.
+            *("--exclude-resource-type", "unit_test"),
+            *selection,
+        )
+        report = _judged(self._warehouse, outcome)
+        self.report.published += report.published
+        self.report.notes += report.notes
+
+    def _invoke(self, callbacks: list[Any], *arguments: str) -> dbtRunnerResult:
+        with _dbt_environment(self._warehouse):
+            options = _options(self._warehouse)
+            # Parsed first, without variables: they change in every run, and a change
+            # of variables makes dbt forget its cached parse (seconds per run). They are
+            # rendered when a model is compiled, which happens in the build.
+            if self._manifest is None:
+                parsed = _invoke(dbtRunner(), ["parse", *options])
+                if not isinstance(parsed.result, Manifest):
+                    raise _project_error(parsed)
+                self._manifest = parsed.result
+            runner = dbtRunner(manifest=self._manifest, callbacks=callbacks)
+            return _invoke(runner, [*arguments, *options])
+
+
 def transform(
     warehouse: Warehouse,
     *,
@@ -50,46 +119,16 @@ def transform(
 ) -> TransformReport:
     """Build and test every layer; with `publish`, merge into `app` as well.
 
-    `views` makes the analysts' typed views anew, after everything else. Raises
-    ConsistencyError naming each failed test and its rows, HubsyncError where a model
-    itself fails.
+    `views` makes the analysts' typed views anew, after everything else. Raises as
+    `Transformation` does.
     """
-    variables = f'{{"run_id": "{run_id}", "now": "{now.isoformat()}"}}'
-    selection = [] if publish else ["--exclude", "path:models/app"]
-    with _dbt_environment(warehouse):
-        options = _options(warehouse)
-        # Parsed first, without variables: they change in every run, and a change of
-        # variables makes dbt forget its cached parse (seconds per run). They are
-        # rendered when a model is compiled, which happens in the build.
-        parsed = _invoke(dbtRunner(), ["parse", *options])
-        if not isinstance(parsed.result, Manifest):
-            raise _project_error(parsed)
-        runner = dbtRunner(
-            manifest=parsed.result,
-            callbacks=[_NodeProgress(progress)] if progress else [],
-        )
-        outcome = _invoke(
-            runner,
-            [
-                "build",
-                *options,
-                *("--vars", variables),
-                # Unit tests prove the code, not the data; `make test` runs them.
-                *("--exclude-resource-type", "unit_test"),
-                *selection,
-            ],
-        )
-        report = _judged(warehouse, outcome)
-        if views:
-            operation = ["run-operation", "create_hubspot_views", *options]
-            made = _invoke(dbtRunner(manifest=parsed.result), operation)
-            if not made.success:
-                # Nobody's access depends on them: said, but not a failed run.
-                report.notes.append(
-                    "The typed views of schema hubspot could not be made: "
-                    f"{_reason(made)}"
-                )
-    return report
+    run = Transformation(warehouse, run_id=run_id, now=now, progress=progress)
+    run.decide()
+    if publish:
+        run.publish()
+    if views:
+        run.make_views()
+    return run.report
 
 
 @contextmanager
@@ -128,16 +167,16 @@ def _options(warehouse: Warehouse) -> list[str]:
 
 
 class _NodeProgress:
-    """dbt's events as progress: one step per layer's kind of work."""
+    """dbt's events as progress: one step, in which every node counts."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._nodes = 0
 
     def __call__(self, event: Any) -> None:
         if event.info.name == "LogStartLine":
-            self._progress(
-                "transforming and testing", event.data.index, event.data.total
-            )
+            self._nodes += 1
+            self._progress("transforming and testing", self._nodes, event.data.total)
 
 
 def _invoke(runner: dbtRunner, arguments: list[str]) -> dbtRunnerResult:
@@ -152,11 +191,13 @@ def _judged(warehouse: Warehouse, outcome: dbtRunnerResult) -> TransformReport:
     results = list(getattr(outcome.result, "results", None) or [])
     failed = [r for r in results if _kind(r) == "test" and str(r.status) == "fail"]
     broken = [r for r in results if str(r.status) == "error"]
-    published = sorted(
+    merged = sorted(
         r.node.name
         for r in results
         if _kind(r) == "model" and r.node.schema == "app" and str(r.status) == "success"
     )
+    # app.access publishes them all, in one transaction.
+    published = merged if "access" in merged else []
     if failed:
         raise ConsistencyError(_failed_tests(warehouse, failed, published))
     if broken:

@@ -18,6 +18,7 @@ from pipelines.errors import ConfigurationError
 from pipelines.warehouse import Connection, Warehouse
 
 _NEAREST = 3
+_IN_A_NOTICE = 200  # customer ids, far below the 8,000 bytes of a notification
 
 # What the run changed, and why a customer is left as it is. A record of ours that names
 # the same fact with a later date is no change since.
@@ -178,6 +179,7 @@ def undo(warehouse: Warehouse, run_id: str, *, by: str, reason: str) -> Undone:
                 restored, skipped = _sorted(connection)
                 if restored:
                     _write(connection, run.run_id, run_id, now, by, reason)
+                    _notify(connection, run.run_id, restored)
             run.published_at = datetime.now(UTC)
             run.changes = len(restored)
             run.app_rows_changed = {"access": len(restored)} if restored else {}
@@ -229,6 +231,17 @@ def _write(
         f"hold_detail = ? where change_id in (select change_id from {_REFUSED})",
         (f"Undone by {by} on {now:%Y-%m-%d}; ignored until its evidence changes.",),
     )
+
+
+def _notify(
+    connection: Connection, run_id: str, restored: list[dict[str, Any]]
+) -> None:
+    """As a sync does (macro notify_of_access), so that the app ends sessions."""
+    ids = sorted(row["customer_id"] for row in restored)
+    for start in range(0, len(ids), _IN_A_NOTICE):
+        some = ids[start : start + _IN_A_NOTICE]
+        payload = json.dumps({"run_id": run_id, "customer_ids": some})
+        connection.notify("hubsync_access", payload)
 
 
 def _known(warehouse: Warehouse, run_id: str) -> None:

@@ -91,21 +91,85 @@
     from {{ this }} as access
     inner join ({{ verdicts_to_apply() }}) as verdicts
         on access.customer_id = verdicts.customer_id
+    left join ({{ newest_events() }}) as newest
+        on access.customer_id = newest.customer_id
     where
         {{ is_without_history('access') }}
         or access.access_level is distinct from verdicts.access_level
         or access.is_enabled is distinct from verdicts.is_enabled
-        or not exists (
-            select 1
-            from {{ ref('access_events') }} as events
-            where events.customer_id = access.customer_id
+        -- Also where somebody did by hand what the verdict says now.
+        or newest.to_level is distinct from verdicts.access_level
+        or newest.to_enabled is distinct from verdicts.is_enabled
+{%- endmacro %}
+
+{#- What the events say that each customer has. -#}
+{% macro newest_events() -%}
+    select
+        events.customer_id,
+        events.to_level,
+        events.to_enabled
+    from {{ ref('access_events') }} as events
+    inner join (
+        select max(event_id) as event_id
+        from {{ ref('access_events') }}
+        group by customer_id
+    ) as newest
+        on events.event_id = newest.event_id
+{%- endmacro %}
+
+{#- Flags that no event accounts for were changed by hand; see macros/manual_edits. -#}
+{% macro note_manual_edits_of_access() -%}
+    insert into {{ ref('manual_edits') }} (
+        run_id, found_at, table_name, row_key, columns
+    )
+    select
+        {{ run_id() }},
+        {{ now() }},
+        'access',
+        access.customer_id,
+        concat_ws(
+            ', ',
+            case
+                when access.access_level is distinct from newest.to_level
+                    then 'access_level'
+            end,
+            case
+                when access.is_enabled is distinct from newest.to_enabled
+                    then 'is_enabled'
+            end
         )
+    from {{ this }} as access
+    inner join ({{ newest_events() }}) as newest
+        on access.customer_id = newest.customer_id
+    -- A held change leaves them as they are; they are reported when they are mended.
+    inner join ({{ verdicts_to_apply() }}) as verdicts
+        on access.customer_id = verdicts.customer_id
+    where
+        access.access_level is distinct from newest.to_level
+        or access.is_enabled is distinct from newest.to_enabled
 {%- endmacro %}
 
 {#- The row that the merge has just made, or made in an earlier run that held the
     customer's first grant. -#}
 {% macro is_without_history(access) -%}
     coalesce({{ access }}.version = 0 and not {{ access }}.is_enabled, false)
+{%- endmacro %}
+
+{#- Whether this run has written an event that the row does not count yet. -#}
+{% macro has_new_event(access) -%}
+    (
+        (
+            {{ access }}.run_id is distinct from {{ run_id() }}
+            or coalesce({{ access }}.version, 0) = 0
+        )
+        and exists (
+            select 1
+            from {{ ref('access_events') }} as events
+            where
+                events.customer_id = {{ access }}.customer_id
+                and events.run_id = {{ run_id() }}
+        )
+    )
 {%- endmacro %}
 
 {#- `version` counts the changes of a customer: the app may keep it in a session and
@@ -121,21 +185,15 @@
         evidence = cast(verdicts.evidence as {{ json_type() }}),
         effective_at = verdicts.effective_at,
         access_until = verdicts.access_until,
-        version = coalesce(access.version, 0) + case
-            when
-                access.version = 0
-                or access.access_level is distinct from verdicts.access_level
-                or access.is_enabled is distinct from verdicts.is_enabled
-                then 1
-            else 0
-        end,
+        version = coalesce(access.version, 0)
+        + case when {{ has_new_event('access') }} then 1 else 0 end,
         decided_at = {{ now() }},
         run_id = {{ run_id() }}
     from ({{ verdicts_to_apply() }}) as verdicts
     where
         access.customer_id = verdicts.customer_id
         and (
-            coalesce(access.version, 0) = 0
+            {{ has_new_event('access') }}
             or access.access_level is distinct from verdicts.access_level
             or access.is_enabled is distinct from verdicts.is_enabled
             or access.is_churned is distinct from verdicts.is_churned

@@ -247,6 +247,7 @@ def test_adopting_a_populated_app_changes_no_flag_until_approved(
     # The same app, filled by someone else: no events, nothing that we remember.
     database.run("drop table app.access_events")
     database.run("drop schema ops cascade")
+    database.run("drop view app.current_access")
     database.run("alter table app.access drop column evidence")
     database.run("update app.access set version = 7, reason_code = 'BY_HAND'")
     database.run(

@@ -29,7 +29,7 @@ def test_every_app_model_comes_after_everything_that_is_tested(
         for id, node in manifest.nodes.items()
         if node.resource_type == "model" and node.fqn[1] == "app"
     }
-    assert len(app) == 7
+    assert len(app) == 8
     tested = {
         parent
         for node in manifest.nodes.values()

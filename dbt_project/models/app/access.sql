@@ -5,20 +5,35 @@
         'effective_at', 'access_until', 'version', 'decided_at', 'run_id',
     ],
     post_hook=[
+        "{{ publish(ref('customers')) }}",
+        "{{ publish(ref('customer_aliases')) }}",
+        "{{ publish(ref('contacts')) }}",
+        "{{ remove_ended_memberships() }}",
+        "{{ publish(ref('memberships')) }}",
+        "{{ publish(ref('subscriptions')) }}",
+        "{{ publish(this) }}",
+        "{{ note_manual_edits_of_access() }}",
         "{{ record_access_events() }}",
         "{{ copy_access_verdicts() }}",
+        "{{ notify_of_access() }}",
         "{{ use_approvals() }}",
         "{{ end_refusals() }}",
         "{{ record_extract_counts() }}",
-        "{{ foreign_key('customer_id', ref('customers'), 'customer_id') }}",
+        "{{ foreign_key(ref('customer_aliases'), 'customer_id', ref('customers'), 'customer_id') }}",
+        "{{ foreign_key(ref('memberships'), 'contact_id', ref('contacts'), 'contact_id') }}",
+        "{{ foreign_key(ref('memberships'), 'customer_id', ref('customers'), 'customer_id') }}",
+        "{{ foreign_key(ref('subscriptions'), 'customer_id', ref('customers'), 'customer_id') }}",
+        "{{ foreign_key(this, 'customer_id', ref('customers'), 'customer_id') }}",
+        "{{ foreign_key(ref('access_events'), 'customer_id', ref('customers'), 'customer_id') }}",
     ],
 ) }}
 {{ publish_gate() }}
 
--- The merge only makes a row for each customer, without access. The post-hooks copy
--- the verdict and write the events, in the same transaction.
+-- The last of app's tables, whose post-hooks publish all of them: every row that
+-- differs, the verdicts and their events, in one transaction. Its own rows are those
+-- of new customers, without access until the verdict is copied.
 select
-    verdicts.customer_id,
+    customer_id,
     'none' as access_level,
     false as is_enabled,
     false as is_churned,
@@ -29,7 +44,4 @@ select
     cast(0 as bigint) as version,
     {{ now() }} as decided_at,
     {{ run_id() }} as run_id
-from {{ ref('int_access_verdicts') }} as verdicts
--- The foreign key's parent, so that it is published first.
-inner join {{ ref('customers') }} as customers
-    on verdicts.customer_id = customers.customer_id
+from {{ ref('int_access_verdicts') }}

@@ -1,6 +1,6 @@
 {{ config(
-    incremental_strategy='append',
-    post_hook="{{ foreign_key('customer_id', ref('customers'), 'customer_id') }}",
+    unique_key='event_id',
+    post_hook="{{ append_only('what happened stays') }}",
 ) }}
 {{ publish_gate() }}
 

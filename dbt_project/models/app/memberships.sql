@@ -1,11 +1,4 @@
-{{ config(
-    unique_key=['contact_id', 'customer_id'],
-    post_hook=[
-        "{{ remove_ended_memberships() }}",
-        "{{ foreign_key('contact_id', ref('contacts'), 'contact_id') }}",
-        "{{ foreign_key('customer_id', ref('customers'), 'customer_id') }}",
-    ],
-) }}
+{{ config(unique_key=['contact_id', 'customer_id']) }}
 {{ publish_gate() }}
 
 select

@@ -1,7 +1,4 @@
-{{ config(
-    unique_key='subscription_id',
-    post_hook="{{ foreign_key('customer_id', ref('customers'), 'customer_id') }}",
-) }}
+{{ config(unique_key='subscription_id') }}
 {{ publish_gate() }}
 
 select

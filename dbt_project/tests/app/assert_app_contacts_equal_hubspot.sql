@@ -1,4 +1,5 @@
 -- The app's contacts are HubSpot's, value by value.
+-- depends_on: {{ ref('access') }}
 select
     contact_id,
     email,

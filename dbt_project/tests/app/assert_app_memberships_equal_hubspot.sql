@@ -1,4 +1,5 @@
 -- Neither a link too few nor one too many.
+-- depends_on: {{ ref('access') }}
 select
     coalesce(memberships.contact_id, published.contact_id) as contact_id,
     coalesce(memberships.customer_id, published.customer_id) as customer_id

@@ -1,4 +1,5 @@
 -- The app's subscriptions are those that were judged, with the same status and dates.
+-- depends_on: {{ ref('access') }}
 select
     subscription_id,
     customer_id,

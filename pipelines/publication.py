@@ -63,7 +63,8 @@ def publications(warehouse: Warehouse) -> list[Publication]:
         (verdicts,) = _compiled(runner, ["compile", *options, "--inline", _VERDICTS])
     found = []
     for node in models:
-        if str(node.resource_type) != "model" or node.name in _HISTORY:
+        # Not the view of what is true now, which holds nothing.
+        if node.config.materialized != "published" or node.name in _HISTORY:
             continue
         unique = node.config.unique_key
         key = (unique,) if isinstance(unique, str) else tuple(unique)

@@ -78,7 +78,7 @@ def execute(
             run.app_rows_changed = _written(warehouse, run.run_id, now)
             run.changes = len(events(warehouse, run.run_id))
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
-    notes = [*report.notes, *done.notes, *_manual_edits(warehouse, run.run_id)]
+    notes = [*report.notes, *done.notes, *manual_edits(warehouse, run.run_id)]
     return Finished(run, warehouse, new_gaps, notes, waiting)
 
 
@@ -96,18 +96,14 @@ def _written(warehouse: Warehouse, run_id: str, now: datetime) -> dict[str, int]
     return {table: rows for table, rows in written.items() if rows}
 
 
-def _manual_edits(warehouse: Warehouse, run_id: str) -> list[str]:
+def manual_edits(warehouse: Warehouse, run_id: str) -> list[str]:
     """What somebody had changed in `app` by hand, and this run put back."""
-    found = (
-        ops.rows(
-            warehouse,
-            "select table_name, count(*) as edited, min(row_key) as example "
-            "from ops.manual_edits where run_id = ? "
-            "group by table_name order by table_name",
-            (run_id,),
-        )
-        if warehouse.relation_exists("ops", "manual_edits")
-        else []
+    found = ops.rows(
+        warehouse,
+        "select table_name, count(*) as edited, min(row_key) as example "
+        "from ops.manual_edits where run_id = ? "
+        "group by table_name order by table_name",
+        (run_id,),
     )
     if not found:
         return []

@@ -2,6 +2,7 @@
 
 PostgreSQL is real: the server of the PG* variables where they are set, else one that
 comes as a Python package, started once for the session (no fsync: it is thrown away).
+Its superuser makes databases; what is tested runs as the role of deploy/roles.sql.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -20,6 +22,7 @@ import pytest
 from pipelines.warehouse import Warehouse
 from sandbox import Portal, serve
 
+ROLES = Path(__file__).resolve().parents[1] / "deploy" / "roles.sql"
 PG_VARIABLES = (
     "PGHOST",
     "PGPORT",
@@ -43,7 +46,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[dict[str, str]]:
-    """PG* variables of a server on which databases may be created."""
+    """PG* variables of a server on which databases and roles may be created."""
     if "PGHOST" in GIVEN_SERVER:
         yield {"PGUSER": "postgres", "PGDATABASE": "postgres", **GIVEN_SERVER}
         return
@@ -86,19 +89,55 @@ def administer(variables: dict[str, str], statement: str) -> None:
         connection.close()
 
 
+@dataclass(frozen=True)
+class Databases:
+    """Databases with the roles of deploy/roles.sql, under names of this session's own:
+    a server that was given to us may have the real ones."""
+
+    superuser: dict[str, str]
+    prefix: str
+
+    def role(self, name: str) -> str:
+        """`sync`, `app_reader` or `analyst`, as the role is called in this session."""
+        return f"{self.prefix}{name}"
+
+    def create(self, name: str, template: str = "template1") -> dict[str, str]:
+        """Create a database; the PG* variables of the sync role in it."""
+        administer(self.superuser, f'create database "{name}" template "{template}"')
+        inside = {**self.superuser, "PGDATABASE": name}
+        sync = self.role("sync")
+        administer(inside, ROLES.read_text().replace("hubsync_", self.prefix))
+        if password := self.superuser.get("PGPASSWORD"):
+            secret = password.replace("'", "''")
+            administer(inside, f"alter role {sync} password '{secret}'")
+        return {**inside, "PGUSER": sync}
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        administer(self.superuser, f'drop database "{name}" with (force)')
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_server: dict[str, str]) -> Iterator[Databases]:
+    """Where tests get their PostgreSQL databases."""
+    made = Databases(postgres_server, f"hubsync_{uuid.uuid4().hex[:8]}_")
+    yield made
+    for name in ("sync", "app_reader", "analyst"):
+        administer(postgres_server, f"drop role if exists {made.role(name)}")
+
+
 @pytest.fixture
 def postgres_database(
-    postgres_server: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """A fresh, empty database; the PG* variables point to it during the test."""
     name = f"hubsync_test_{uuid.uuid4().hex[:12]}"
-    administer(postgres_server, f'create database "{name}"')
-    for variable, value in {**postgres_server, "PGDATABASE": name}.items():
+    for variable, value in databases.create(name).items():
         monkeypatch.setenv(variable, value)
     try:
         yield name
     finally:
-        administer(postgres_server, f'drop database "{name}" with (force)')
+        databases.drop(name)
 
 
 @pytest.fixture

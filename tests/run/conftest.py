@@ -17,7 +17,7 @@ import pytest
 from pipelines.cli import main
 from pipelines.warehouse import Warehouse
 from sandbox import Portal, Server, serve
-from tests.conftest import administer
+from tests.conftest import Databases
 
 PORTAL_SIZE = 40  # companies
 
@@ -66,14 +66,12 @@ def duckdb_after_a_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_after_a_sync(postgres_server: dict[str, str]) -> Iterator[str]:
+def postgres_after_a_sync(databases: Databases) -> Iterator[str]:
     """A PostgreSQL database after one sync of the example portal; a template."""
     name = f"hubsync_test_{uuid.uuid4().hex[:12]}"
-    administer(postgres_server, f'create database "{name}"')
-    settings = {**postgres_server, "PGDATABASE": name, "HUBSYNC_TARGET": "postgres"}
-    with _first_sync(**settings):
+    with _first_sync(**databases.create(name), HUBSYNC_TARGET="postgres"):
         yield name
-    administer(postgres_server, f'drop database "{name}" with (force)')
+    databases.drop(name)
 
 
 @contextmanager
@@ -99,9 +97,9 @@ def synced(
         shutil.copy(template, warehouse.path)
         return warehouse
     name = os.environ["PGDATABASE"]
-    variables = request.getfixturevalue("postgres_server")
-    administer(variables, f'drop database "{name}"')
-    administer(variables, f'create database "{name}" template "{template}"')
+    databases: Databases = request.getfixturevalue("databases")
+    databases.drop(name)
+    databases.create(name, template)
     return warehouse
 
 
@@ -129,7 +127,7 @@ def app_rows(warehouse: Warehouse) -> dict[str, list[str]]:
     tables = query(
         warehouse,
         "select table_name from information_schema.tables where table_schema = 'app' "
-        "order by table_name",
+        "and table_type = 'BASE TABLE' order by table_name",
     )
     xmin = "xmin::text" if warehouse.target == "postgres" else "''"
     return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
+from tests.conftest import Databases
 from tests.transform.portal import Portal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,15 +150,17 @@ def _literal(value: Any) -> str:
 @pytest.fixture(scope="session", params=["duckdb", "postgres"])
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Database:
+) -> Iterator[Database]:
     """One database per engine with the project parsed for it."""
     work = tmp_path_factory.mktemp(request.param)
     environment = {
         "HUBSYNC_TARGET": request.param,
         "HUBSYNC_DUCKDB": str(work / "hubsync.duckdb"),
     }
+    databases: Databases | None = None
     if request.param == "postgres":
-        environment |= request.getfixturevalue("postgres_server")
+        databases = request.getfixturevalue("databases")
+        environment |= databases.create("hubsync_test_transform_" + uuid.uuid4().hex)
     database = Database(request.param, environment, work)
     with pytest.MonkeyPatch.context() as patch:
         database.enter(patch)
@@ -164,7 +169,9 @@ def engine(
         database.manifest = result.result
         seeded = database.dbt("seed")
         assert seeded.success, failures(seeded)
-    return database
+    yield database
+    if databases is not None:
+        databases.drop(environment["PGDATABASE"])
 
 
 @pytest.fixture

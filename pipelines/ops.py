@@ -81,6 +81,20 @@ _TABLES = (
         change_id text not null
     )
     """,
+    # HubSpot's own history of what decisions rest on; every time is HubSpot's clock.
+    """
+    create table if not exists ops.evidence_history (
+        object_type text not null,
+        object_id text not null,
+        property text not null,
+        value text not null,
+        old_value text,
+        changed_at timestamptz not null,
+        source_type text,
+        changed_by text,
+        record_updated_at timestamptz
+    )
+    """,
 )
 
 

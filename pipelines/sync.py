@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pipelines import decisions, ops, policy
+from pipelines import decisions, evidence, ops, policy
 from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
 from pipelines.ops import Run
 from pipelines.progress import Progress
 from pipelines.settings import Settings
-from pipelines.transform import transform
+from pipelines.transform import Transformation
 from pipelines.warehouse import Warehouse
 
 
@@ -61,24 +61,36 @@ def execute(
         if not report.complete:
             raise PortalUnavailable(_incomplete(report.failures))
         now = datetime.now(UTC)
+        transformation = Transformation(
+            warehouse, run_id=run.run_id, now=now, progress=progress
+        )
         with run.step("transform"):
-            done = transform(
-                warehouse,
-                run_id=run.run_id,
-                now=now,
-                publish=command == "sync",
-                views=command == "sync" and _views_are_due(warehouse, run),
-                progress=progress,
-            )
+            transformation.decide()
             progress.finish()
+        with run.step("history"):
+            notes = evidence.read_history(
+                warehouse, load.client, definitions.object_types.values()
+            )
+            run.calls = dict(load.client.calls)
         waiting = decisions.remember_waiting(warehouse, run.run_id, now)
         run.held = len(waiting)
         if command == "sync":
+            with run.step("publish"):
+                transformation.publish()
+                progress.finish()
             run.published_at = datetime.now(UTC)
             run.app_rows_changed = _written(warehouse, run.run_id, now)
             run.changes = len(events(warehouse, run.run_id))
+            if _views_are_due(warehouse, run):
+                with run.step("views"):
+                    transformation.make_views()
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
-    notes = [*report.notes, *done.notes, *manual_edits(warehouse, run.run_id)]
+    notes = [
+        *report.notes,
+        *notes,
+        *transformation.report.notes,
+        *manual_edits(warehouse, run.run_id),
+    ]
     return Finished(run, warehouse, new_gaps, notes, waiting)
 
 

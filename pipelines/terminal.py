@@ -117,7 +117,7 @@ def print_status(status: dict[str, Any]) -> None:
     console.print(sentence, style="green" if status["fresh"] else "bold red")
     if status["runs"]:
         table = _table(
-            "started", "command", "status", "seconds", "calls", "changes", ""
+            "started", "command", "status", "seconds", "calls", "changes", "", ""
         )
         for run in status["runs"]:
             finished, started = run["finished_at"], run["started_at"]
@@ -128,9 +128,18 @@ def print_status(status: dict[str, Any]) -> None:
                 f"{(finished - started).total_seconds():.1f}" if finished else "",
                 _number(run["api_calls"]),
                 _number(run["changes"]),
+                _latency(run.get("latency")),
                 Text((run["error"] or "").split("\n")[0], overflow="ellipsis"),
             )
         console.print(table)
+    latency = status["latency"]
+    if latency and latency["changes"]:
+        _line(
+            console,
+            "edit to access",
+            f"{_latency(latency)} ({latency['changes']:,} changes in "
+            f"{latency['days']} days)",
+        )
     waiting = status["waiting"]
     if waiting:
         _line(
@@ -470,6 +479,14 @@ def _total(calls: dict[str, int]) -> str:
 
 def _number(value: Any) -> str:
     return "" if value is None else f"{value:,}"
+
+
+def _latency(latency: dict[str, Any] | None) -> str:
+    """From the edit in HubSpot until it was published."""
+    if not latency or latency["median_seconds"] is None:
+        return ""
+    median, p95 = latency["median_seconds"], latency["p95_seconds"]
+    return f"median {median:,.0f} s, p95 {p95:,.0f} s"
 
 
 def _minutes(minutes: float) -> str:

@@ -55,8 +55,8 @@
 {% macro record_access_events() -%}
     insert into {{ ref('access_events') }} (
         event_id, customer_id, run_id, occurred_at, from_level, to_level,
-        from_enabled, to_enabled, reason_code, evidence, approved_by, change_id,
-        from_verdict
+        from_enabled, to_enabled, reason_code, evidence, approved_by,
+        effective_at, change_id, from_verdict
     )
     select
         (select coalesce(max(event_id), 0) from {{ ref('access_events') }})
@@ -79,6 +79,7 @@
             end as {{ json_type() }}
         ),
         verdicts.approved_by,
+        verdicts.effective_at,
         verdicts.change_id,
         -- What hubsync undo puts back.
         cast({{ json_object({

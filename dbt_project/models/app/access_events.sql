@@ -18,6 +18,7 @@ select
     cast(null as text) as reason_code,
     cast(null as {{ json_type() }}) as evidence,
     cast(null as text) as approved_by,
+    cast(null as timestamptz) as effective_at,
     cast(null as text) as change_id,
     cast(null as {{ json_type() }}) as from_verdict
 where false

@@ -183,7 +183,10 @@ def print_undo(done: Undone) -> None:
         _customers(
             console,
             [
-                (_action(row), {**row, "reason_code": f"undone: {row['undone_reason']}"})
+                (
+                    _action(row),
+                    {**row, "reason_code": f"undone: {row['undone_reason']}"},
+                )
                 for row in done.restored
             ],
         )

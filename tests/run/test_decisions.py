@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pipelines.warehouse import Warehouse
 from sandbox import Portal
@@ -173,7 +173,8 @@ def test_why_tells_verdict_evidence_and_timeline_by_id_domain_or_name(
     synced: Warehouse, portal: Portal, hubsync: Hubsync
 ) -> None:
     (customer,) = with_access(synced)[:1]
-    edited_at = datetime.now(UTC).replace(microsecond=0)
+    # Evidence tells whole seconds; not the one in which the first sync ended.
+    edited_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     portal.clock.set(edited_at)
     churn(portal, [customer])
     portal.clock.run()

@@ -86,6 +86,8 @@ class Reader(threading.Thread):
                 while not self.stopped.is_set():
                     self.poll(cursor)
                     self.polls += 1
+                    # dbt shares this process: a turn for it, or it hardly gets any.
+                    self.stopped.wait(0.002)
         except Exception as error:
             self.found.append(error)
 

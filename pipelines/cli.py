@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except HubsyncError as error:
         _say(str(error))
+        for note in getattr(error, "__notes__", []):
+            _say(note)
         return error.exit_code
     except KeyboardInterrupt:
         _say("Stopped. Nothing is half-written; the next run goes on from here.")
@@ -377,17 +379,23 @@ def _why(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from pipelines.status import read_status, stale_minutes
+    from pipelines.status import freshness, read_status, stale_minutes
     from pipelines.warehouse import Warehouse
 
     limit = stale_minutes(arguments.stale_after)
-    status = read_status(Warehouse.from_environment(arguments.target), limit)
+    warehouse = Warehouse.from_environment(arguments.target)
+    status = read_status(warehouse, limit)
     if arguments.json:
         _print_json(status)
     else:
         from pipelines import terminal
 
         terminal.print_status(status)
+    if not status["fresh"]:
+        from pipelines.alerts import tell_stale
+
+        for note in tell_stale(warehouse, freshness(status)):
+            _say(note)
     return 0 if status["fresh"] else 1
 
 

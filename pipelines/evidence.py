@@ -1,4 +1,4 @@
-"""What HubSpot's own history adds to the evidence of a decision, before it is published.
+"""What HubSpot's own history adds to evidence before it is published.
 
 `ops.evidence_to_read` says which facts; what HubSpot answers is kept in
 `ops.evidence_history`, from where app.access and the plan take it.

@@ -81,6 +81,16 @@ _TABLES = (
         change_id text not null
     )
     """,
+    # What whoever watches has been told (alerts.py), until it was over.
+    """
+    create table if not exists ops.alerts (
+        state text not null,
+        plan_id text,
+        run_id text,
+        told_at timestamptz not null,
+        recovered_at timestamptz
+    )
+    """,
     # HubSpot's own history of what decisions rest on; every time is HubSpot's clock.
     """
     create table if not exists ops.evidence_history (

@@ -118,3 +118,11 @@ def _waiting(warehouse: Warehouse) -> dict[str, Any] | None:
         (plan_id,),
     )[0]["at"]
     return {"plan_id": plan_id, "changes": len(rows), "since": since}
+
+
+def freshness(status: dict[str, Any]) -> str:
+    """How old `app` is, in a sentence that names no database."""
+    age, limit = status["age_minutes"], status["stale_after_minutes"]
+    if age is None:
+        return "nothing was ever published to app."
+    return f"app is as HubSpot was {age:,.0f} minutes ago (limit {limit:,.0f})."

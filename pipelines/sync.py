@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pipelines import decisions, evidence, ops, policy
+from pipelines import alerts, decisions, evidence, ops, policy
 from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
 from pipelines.ops import Run
@@ -38,13 +39,36 @@ def execute(
     quiet: bool = False,
 ) -> Finished:
     """Run once. Raises HubsyncError and its kinds; then nothing was published."""
-    settings = Settings.load()
     warehouse = Warehouse.from_environment(target)
     with (
         warehouse.lock(),
+        # A plan is run by someone who reads what it prints.
+        alerts.watched(warehouse) if command == "sync" else _unwatched() as watch,
+    ):
+        done = _run(command, warehouse, watch, full=full, quiet=quiet)
+        watch.waiting = done.waiting
+    done.notes.extend(watch.notes)
+    return done
+
+
+def _unwatched() -> AbstractContextManager[alerts.Watch]:
+    return nullcontext(alerts.Watch())
+
+
+def _run(
+    command: str,
+    warehouse: Warehouse,
+    watch: alerts.Watch,
+    *,
+    full: bool,
+    quiet: bool,
+) -> Finished:
+    settings = Settings.load()
+    with (
         ops.recorded(warehouse, command) as run,
         Progress(quiet=quiet) as progress,
     ):
+        watch.run_id = run.run_id
         known_gaps = ops.last_policy_gaps(warehouse)
         load = Load(warehouse, settings, full=full, progress=progress)
         try:

@@ -1,7 +1,7 @@
 """When a property got its value, from what, and by whom: HubSpot's own history.
 
-Facts: hubspot_api.md 2.2 (`propertiesWithHistory`: newest first, about 20 old values are
-kept) and 2.5 (batch read: at most 50 ids a call with history).
+Facts: hubspot_api.md 2.2 (`propertiesWithHistory`: newest first, some 20 old values
+are kept) and 2.5 (batch read: at most 50 ids a call with history).
 """
 
 from __future__ import annotations

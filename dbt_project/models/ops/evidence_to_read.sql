@@ -17,6 +17,10 @@ access as (
     select * from {{ ref('int_access_before_run') }}
 ),
 
+before as (
+    select count(*) as customers from access
+),
+
 properties as (
     select * from {{ ref('stg_hubspot__properties') }}
 ),
@@ -39,12 +43,14 @@ facts as (
             as urgency
     from plan
     inner join properties
-        on plan.object_type = properties.object_type
-        and plan.property = properties.property
+        on
+            plan.object_type = properties.object_type
+            and plan.property = properties.property
+    cross join before
     left join access on plan.customer_id = access.customer_id
     where
         plan.value is not null
-        and exists (select 1 from access)
+        and before.customers > 0
         and cast(plan.evidence as {{ json_type() }})
         is distinct from cast(access.evidence as {{ json_type() }})
     group by plan.object_type, plan.object_id, plan.property, plan.value
@@ -58,11 +64,12 @@ select
 from facts
 -- What was told since the record last changed is still true.
 left join history
-    on facts.object_type = history.object_type
-    and facts.object_id = history.object_id
-    and facts.property = history.property
-    and facts.value = history.value
-    and facts.updated_at <= history.record_updated_at
+    on
+        facts.object_type = history.object_type
+        and facts.object_id = history.object_id
+        and facts.property = history.property
+        and facts.value = history.value
+        and facts.updated_at <= history.record_updated_at
 where history.object_id is null
 order by facts.urgency, facts.object_type, facts.object_id, facts.property
 limit {{ var('evidence_history_limit') }}

@@ -94,7 +94,8 @@ def _latency(warehouse: Warehouse, runs: list[dict[str, Any]]) -> dict[str, Any]
         _LATENCY.format(group="run_id,") + f"where run_id in ({ids}) group by run_id",
         tuple(run["run_id"] for run in runs),
     ):
-        run = next(run for run in runs if run["run_id"] == found.pop("run_id"))
+        run_id = found.pop("run_id")
+        run = next(run for run in runs if run["run_id"] == run_id)
         run["latency"] = _rounded(found)
     return {"days": _LATENCY_DAYS, **_rounded(total)}
 

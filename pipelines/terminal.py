@@ -175,8 +175,13 @@ def print_undo(done: Undone) -> None:
     console = _console()
     if done.restored:
         console.print(
-            f"{len(done.restored)} customers have the access again that they had "
-            f"before run {done.undone_run_id}.",
+            (
+                "1 customer has the access again that it had "
+                if len(done.restored) == 1
+                else f"{len(done.restored)} customers have the access again that they "
+                "had "
+            )
+            + f"before run {done.undone_run_id}.",
             style="bold",
             soft_wrap=True,
         )

@@ -204,11 +204,30 @@ def test_why_tells_verdict_evidence_and_timeline_by_id_domain_or_name(
         assert f"changed {when} (CRM_UI)" in outcome.out
         assert str(evidence["hubspot_url"]) in outcome.out
 
+    outcome = hubsync("undo", "no-such-run", *BY)
+    assert (outcome.code, "There is no run 'no-such-run'" in outcome.err) == (2, True)
+    run_id = answer["timeline"][-1]["run_id"]
+    assert run_id in outcome.err
+    outcome = hubsync("undo", run_id, *BY)
+    assert outcome.code == 0, outcome.err
+    assert f"1 customer has the access again that it had before run {run_id}" in (
+        outcome.out
+    )
+    outcome = hubsync("why", customer)
+    assert f"(customer {customer}) has access: SUBSCRIPTION_ACTIVE" in outcome.out
+    assert f"UNDONE (run {run_id}: the list is right)" in outcome.out
+    assert "held, UNDONE: STATUS_CHURNED" in outcome.out
+    outcome = hubsync("undo", run_id, *BY)
+    assert (outcome.code, "Nothing was changed" in outcome.out) == (0, True)
+
     # From that edit to the end of the publication, measured.
     published = datetime.fromisoformat(answer["timeline"][-1]["published_at"])
     seconds = (published - edited_at).total_seconds()
-    latency = json.loads(hubsync("status", "--json").out)["latency"]
+    status = json.loads(hubsync("status", "--json").out)
+    latency = status["latency"]
     assert latency["changes"] == 1
+    [of_run] = [run["latency"] for run in status["runs"] if run["run_id"] == run_id]
+    assert of_run["p95_seconds"] == latency["p95_seconds"]
     assert abs(latency["median_seconds"] - seconds) < 0.1
     assert f"median {seconds:,.0f} s" in hubsync("status").out
 

@@ -24,7 +24,7 @@ begin
         end if;
         execute format('grant connect on database %I to %I', current_database(), role);
     end loop;
-    execute format('grant create on database %I to hubsync_sync', current_database());
+    execute format('grant create, temporary on database %I to hubsync_sync', current_database());
 end $$;
 
 alter role hubsync_sync with

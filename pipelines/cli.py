@@ -28,6 +28,7 @@ examples:
   hubsync status --stale-after 30     exit 1 when the app's data is older than that
   hubsync why acme.com                why a customer has access, or has not
   hubsync approve PLAN --by Ann --reason "the list from sales is right"
+  hubsync undo RUN --by Ann --reason "an import went wrong"
 
 exit codes:
   0   done
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except HubsyncError as error:
         _say(str(error))
+        for note in getattr(error, "__notes__", []):
+            _say(note)
         return error.exit_code
     except KeyboardInterrupt:
         _say("Stopped. Nothing is half-written; the next run goes on from here.")
@@ -190,6 +193,15 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("plan_id", metavar="PLAN", help="the id that sync printed")
         each.add_argument("--by", required=True, metavar="NAME", help="who decides")
         each.add_argument("--reason", required=True, metavar="TEXT", help="and why")
+    undo = command(
+        "undo",
+        _undo,
+        "put access back to where it was before a run",
+        'hubsync undo 20260615T140301Z-5f2c --by Ann --reason "a wrong import"',
+    )
+    undo.add_argument("run_id", metavar="RUN", help="the id that sync printed")
+    undo.add_argument("--by", required=True, metavar="NAME", help="who decides")
+    undo.add_argument("--reason", required=True, metavar="TEXT", help="and why")
     why = command(
         "why",
         _why,
@@ -200,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--csv", action="store_true", help="print the changes as CSV, only that"
     )
-    for each in (sync, plan, status, check, reconcile, approve, reject, why):
+    for each in (sync, plan, status, check, reconcile, approve, reject, undo, why):
         target(each)
         as_json(each)
     for each in (sync, plan):
@@ -332,6 +344,26 @@ def _print_decision(arguments: argparse.Namespace, decision: Decision) -> None:
         terminal.print_decision(decision)
 
 
+def _undo(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from pipelines import terminal
+    from pipelines.undo import undo
+    from pipelines.warehouse import Warehouse
+
+    done = undo(
+        Warehouse.from_environment(arguments.target),
+        arguments.run_id,
+        by=arguments.by,
+        reason=arguments.reason,
+    )
+    if arguments.json:
+        _print_json(asdict(done))
+    else:
+        terminal.print_undo(done)
+    return 0
+
+
 def _why(arguments: argparse.Namespace) -> int:
     from pipelines.warehouse import Warehouse
     from pipelines.why import explain
@@ -347,17 +379,23 @@ def _why(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from pipelines.status import read_status, stale_minutes
+    from pipelines.status import freshness, read_status, stale_minutes
     from pipelines.warehouse import Warehouse
 
     limit = stale_minutes(arguments.stale_after)
-    status = read_status(Warehouse.from_environment(arguments.target), limit)
+    warehouse = Warehouse.from_environment(arguments.target)
+    status = read_status(warehouse, limit)
     if arguments.json:
         _print_json(status)
     else:
         from pipelines import terminal
 
         terminal.print_status(status)
+    if not status["fresh"]:
+        from pipelines.alerts import tell_stale
+
+        for note in tell_stale(warehouse, freshness(status)):
+            _say(note)
     return 0 if status["fresh"] else 1
 
 

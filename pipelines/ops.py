@@ -81,6 +81,30 @@ _TABLES = (
         change_id text not null
     )
     """,
+    # What whoever watches has been told (alerts.py), until it was over.
+    """
+    create table if not exists ops.alerts (
+        state text not null,
+        plan_id text,
+        run_id text,
+        told_at timestamptz not null,
+        recovered_at timestamptz
+    )
+    """,
+    # HubSpot's own history of what decisions rest on; every time is HubSpot's clock.
+    """
+    create table if not exists ops.evidence_history (
+        object_type text not null,
+        object_id text not null,
+        property text not null,
+        value text not null,
+        old_value text,
+        changed_at timestamptz not null,
+        source_type text,
+        changed_by text,
+        record_updated_at timestamptz
+    )
+    """,
 )
 
 
@@ -217,7 +241,7 @@ def last_policy_gaps(warehouse: Warehouse) -> list[str]:
     found = rows(
         warehouse,
         "select policy_gaps from ops.sync_runs where status = 'done' "
-        "order by started_at desc limit 1",
+        "and command <> 'undo' order by started_at desc limit 1",
     )
     return [str(gap) for gap in decoded(found[0]["policy_gaps"])] if found else []
 

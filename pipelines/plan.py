@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines import ops
+from pipelines import evidence, ops
 from pipelines.warehouse import Warehouse
 
 
@@ -16,11 +16,7 @@ def read_plan(warehouse: Warehouse) -> dict[str, Any]:
         warehouse,
         "select * from ops.extract_guard where is_held order by object_type",
     )
-    changes = ops.rows(
-        warehouse, "select * from ops.access_plan order by action, customer_id"
-    )
-    for change in changes:
-        change["evidence"] = ops.decoded(change["evidence"]) or None
+    changes = evidence.planned(warehouse, "true")
     plan_ids = {row.pop("plan_id") for row in (*changes, *losses)}
     return {
         "plan_id": next(iter(plan_ids), None),

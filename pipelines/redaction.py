@@ -14,17 +14,19 @@ _known: set[str] = set()  # what log records are searched for
 
 
 def secrets() -> list[str]:
-    """The tokens and the database password as this process knows them."""
+    """Tokens, database password and webhook address as this process knows them."""
     known = [
         os.environ.get("SOURCES__HUBSPOT__ACCESS_TOKEN"),
         os.environ.get("SOURCES__HUBSPOT__JOURNAL__CLIENT_SECRET"),
         os.environ.get("PGPASSWORD"),
+        os.environ.get("HUBSYNC_ALERT_URL"),
     ]
     try:
         import dlt
 
         known.append(dlt.secrets.get("sources.hubspot.access_token"))
         known.append(dlt.secrets.get("sources.hubspot.journal.client_secret"))
+        known.append(dlt.secrets.get("hubsync.alert_url"))
     except Exception:
         pass  # an unreadable secrets.toml has nothing that could leak
     found = {str(value).strip() for value in known if value}

@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pipelines import decisions, ops, policy
+from pipelines import alerts, decisions, evidence, ops, policy
 from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
 from pipelines.ops import Run
 from pipelines.progress import Progress
 from pipelines.settings import Settings
-from pipelines.transform import transform
+from pipelines.transform import Transformation
 from pipelines.warehouse import Warehouse
 
 
@@ -38,13 +39,36 @@ def execute(
     quiet: bool = False,
 ) -> Finished:
     """Run once. Raises HubsyncError and its kinds; then nothing was published."""
-    settings = Settings.load()
     warehouse = Warehouse.from_environment(target)
     with (
         warehouse.lock(),
+        # A plan is run by someone who reads what it prints.
+        alerts.watched(warehouse) if command == "sync" else _unwatched() as watch,
+    ):
+        done = _run(command, warehouse, watch, full=full, quiet=quiet)
+        watch.waiting = done.waiting
+    done.notes.extend(watch.notes)
+    return done
+
+
+def _unwatched() -> AbstractContextManager[alerts.Watch]:
+    return nullcontext(alerts.Watch())
+
+
+def _run(
+    command: str,
+    warehouse: Warehouse,
+    watch: alerts.Watch,
+    *,
+    full: bool,
+    quiet: bool,
+) -> Finished:
+    settings = Settings.load()
+    with (
         ops.recorded(warehouse, command) as run,
         Progress(quiet=quiet) as progress,
     ):
+        watch.run_id = run.run_id
         known_gaps = ops.last_policy_gaps(warehouse)
         load = Load(warehouse, settings, full=full, progress=progress)
         try:
@@ -61,24 +85,36 @@ def execute(
         if not report.complete:
             raise PortalUnavailable(_incomplete(report.failures))
         now = datetime.now(UTC)
+        transformation = Transformation(
+            warehouse, run_id=run.run_id, now=now, progress=progress
+        )
         with run.step("transform"):
-            done = transform(
-                warehouse,
-                run_id=run.run_id,
-                now=now,
-                publish=command == "sync",
-                views=command == "sync" and _views_are_due(warehouse, run),
-                progress=progress,
-            )
+            transformation.decide()
             progress.finish()
+        with run.step("history"):
+            notes = evidence.read_history(
+                warehouse, load.client, definitions.object_types.values()
+            )
+            run.calls = dict(load.client.calls)
         waiting = decisions.remember_waiting(warehouse, run.run_id, now)
         run.held = len(waiting)
         if command == "sync":
+            with run.step("publish"):
+                transformation.publish()
+                progress.finish()
             run.published_at = datetime.now(UTC)
             run.app_rows_changed = _written(warehouse, run.run_id, now)
             run.changes = len(events(warehouse, run.run_id))
+            if _views_are_due(warehouse, run):
+                with run.step("views"):
+                    transformation.make_views()
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
-    notes = [*report.notes, *done.notes, *manual_edits(warehouse, run.run_id)]
+    notes = [
+        *report.notes,
+        *notes,
+        *transformation.report.notes,
+        *manual_edits(warehouse, run.run_id),
+    ]
     return Finished(run, warehouse, new_gaps, notes, waiting)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.hubspot.comparison import Comparison, Difference
     from pipelines.reconcile import Reconciliation
     from pipelines.sync import Finished
+    from pipelines.undo import Undone
 
 _SHOWN = 12  # customers; beyond that the reader wants a query, not a scroll
 _SHOWN_DIFFERENCES = 50
@@ -115,7 +117,7 @@ def print_status(status: dict[str, Any]) -> None:
     console.print(sentence, style="green" if status["fresh"] else "bold red")
     if status["runs"]:
         table = _table(
-            "started", "command", "status", "seconds", "calls", "changes", ""
+            "started", "command", "status", "seconds", "calls", "changes", "", ""
         )
         for run in status["runs"]:
             finished, started = run["finished_at"], run["started_at"]
@@ -126,9 +128,18 @@ def print_status(status: dict[str, Any]) -> None:
                 f"{(finished - started).total_seconds():.1f}" if finished else "",
                 _number(run["api_calls"]),
                 _number(run["changes"]),
+                _latency(run.get("latency")),
                 Text((run["error"] or "").split("\n")[0], overflow="ellipsis"),
             )
         console.print(table)
+    latency = status["latency"]
+    if latency and latency["changes"]:
+        _line(
+            console,
+            "edit to access",
+            f"{_latency(latency)} ({latency['changes']:,} changes in "
+            f"{latency['days']} days)",
+        )
     waiting = status["waiting"]
     if waiting:
         _line(
@@ -159,67 +170,160 @@ def print_decision(decision: Decision) -> None:
     _console().print(f"{decision.changes} changes {what}. {follows}")
 
 
+def print_undo(done: Undone) -> None:
+    """Whose access is as before the run again, and who was left, and why."""
+    console = _console()
+    if done.restored:
+        console.print(
+            (
+                "1 customer has the access again that it had "
+                if len(done.restored) == 1
+                else f"{len(done.restored)} customers have the access again that they "
+                "had "
+            )
+            + f"before run {done.undone_run_id}.",
+            style="bold",
+            soft_wrap=True,
+        )
+        _customers(
+            console,
+            [
+                (
+                    _action(row),
+                    {**row, "reason_code": f"undone: {row['undone_reason']}"},
+                )
+                for row in done.restored
+            ],
+        )
+        console.print(
+            "What HubSpot said is ignored for them until it says something else.",
+            soft_wrap=True,
+        )
+    else:
+        console.print(
+            f"Nothing was changed: run {done.undone_run_id} changed no access that is "
+            "still as it left it.",
+            style="bold",
+            soft_wrap=True,
+        )
+    if done.skipped:
+        console.print(f"{len(done.skipped)} customers were left as they are:")
+    for row in done.skipped:
+        name = f"{row['name']} ({row['customer_id']})"
+        console.print(f"  {name}: {row['why_not']}", soft_wrap=True)
+    _line(console, "run", done.run_id)
+
+
 def print_why(answer: dict[str, Any]) -> None:
-    """The verdict first, then what it rests on, then how it came about."""
+    """The verdict first, then what it rests on, then how it came about.
+
+    Lines, not a table: an explanation is read out on the phone, copied and searched,
+    so nothing in it is cut, padded or folded to the width of a terminal.
+    """
     console, access = _console(), answer["access"]
     name = f"{answer['name']} (customer {answer['customer_id']})"
     if access is None:
-        console.print(f"{name} has no access row yet: the next sync decides.")
+        console.print(
+            f"{name} has no access row yet: the next sync decides.", soft_wrap=True
+        )
     else:
         word = "has access" if access["is_enabled_now"] else "has NO access"
-        console.print(f"{name} {word}: {access['reason_code']}.", style="bold")
+        console.print(
+            f"{name} {word}: {access['reason_code']}.", style="bold", soft_wrap=True
+        )
         _line(console, "level", str(access["access_level"]))
-        _evidence(console, access["evidence"] or {})
+        for label, text in _told(access["evidence"] or {}):
+            _line(console, label, text)
+        if access["effective_at"]:
+            _line(console, "effective", _instant(access["effective_at"]))
         if access["access_until"]:
-            _line(
-                console, "access until", f"{access['access_until']:%Y-%m-%d %H:%M %Z}"
-            )
+            _line(console, "access until", _instant(access["access_until"]))
         _line(
             console,
             "decided",
-            f"{access['decided_at']:%Y-%m-%d %H:%M:%S %Z} by run {access['run_id']}",
+            f"{_instant(access['decided_at'])} by run {access['run_id']}",
         )
     for change in answer["planned"]:
         state = f"held, {change['hold_reason']}" if change["held"] else "planned"
         _line(console, change["action"], f"{state}: {because(change)}")
+        for label, text in _told(change["evidence"] or {}):
+            _line(console, f"  {label}", text)
         if change["hold_detail"]:
-            _line(console, "", change["hold_detail"])
+            _line(console, "  why it waits", change["hold_detail"])
+        if change["held"] and change["hold_reason"] not in ("REJECTED", "UNDONE"):
+            _line(console, "  plan", f"{change['plan_id']} (hubsync approve, reject)")
+    for override in answer["overrides"]:
+        ends = override["ends_at"]
+        until = f"until {_instant(ends)}" if ends else "without an end: ignored"
+        over = "" if override["is_in_force"] or not ends else ", over"
+        text = f"{override['property']} = {override['value']}, {until}{over}"
+        _line(console, f"override {override['effect']}", text)
     for record in answer["subscriptions"]:
         ends = record["ends_on"] or "open-ended"
-        text = f"{record['subscription_id']} {record['status']}, until {ends}"
+        text = (
+            f"{record['subscription_id']} {record['status']}, "
+            f"{record['plan_code'] or 'no plan'}, {record['starts_on']} to {ends}"
+        )
         _line(console, "subscription", f"{text} {record['hubspot_url'] or ''}".strip())
     if answer["hubspot_url"]:
         _line(console, "in HubSpot", answer["hubspot_url"])
-    table = _table("when", "", "", "why", "published", "run")
+    console.print()
+    console.print("Timeline, oldest first:" if answer["timeline"] else "No event yet.")
     for event in answer["timeline"]:
-        published = event["published_at"]
-        table.add_row(
-            f"{event['occurred_at']:%Y-%m-%d %H:%M:%S}",
-            _action(event),
-            f"{event['from_level'] or '-'} → {event['to_level']}",
-            because(event)
-            + (f", approved by {event['approved_by']}" if event["approved_by"] else ""),
-            f"{published:%H:%M:%S}" if published else "",
-            event["run_id"],
-        )
-    console.print(table)
+        _event(console, event, answer["customer_id"])
 
 
-def _evidence(console: Console, evidence: dict[str, Any]) -> None:
-    if not evidence.get("object_id"):
-        return
-    text = f"{evidence['object_type']} {evidence['object_id']}"
-    if evidence.get("property"):
-        old = _short(evidence.get("old_value"))
-        text += f": {evidence['property']} {old} → {_short(evidence.get('value'))}"
-    _line(console, "evidence", text)
+def _event(console: Console, event: dict[str, Any], customer_id: str) -> None:
+    """One change of access: when, what, why, by whom, and when the app could see it."""
+    levels = f"{event['from_level'] or '-'} → {event['to_level']}"
+    of = event["customer_id"]
+    alias = "" if of == customer_id else f" (as customer {of}, merged since)"
+    console.print(
+        f"  {_instant(event['occurred_at'])}  {_action(event)}, {levels}{alias}: "
+        f"{because(event)}",
+        soft_wrap=True,
+    )
+    for label, text in _told(event["evidence"] or {}):
+        if label != "evidence" or " → " in text:
+            _line(console, f"    {label}", text)
+    if event["approved_by"]:
+        _line(console, "    approved by", event["approved_by"])
+    published = event["published_at"]
+    seen = f"published {_instant(published)} " if published else ""
+    _line(console, "    by run", f"{event['run_id']} {seen}".strip())
+
+
+def _instant(moment: datetime) -> str:
+    """All clocks in UTC; HubSpot's own and ours are told apart by their label."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _told(evidence: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a verdict rests on, as labelled lines. Times are HubSpot's own."""
+    lines = []
+    if evidence.get("object_id"):
+        text = f"{evidence['object_type']} {evidence['object_id']}"
+        if evidence.get("property"):
+            new = _short(evidence.get("value"))
+            if evidence.get("changed_at") or evidence.get("old_value") is not None:
+                new = f"{_short(evidence.get('old_value'))} → {new}"
+            text += f": {evidence['property']} {new}"
+        lines.append(("evidence", text))
     if evidence.get("changed_at"):
-        who = evidence.get("changed_by") or evidence.get("source") or "HubSpot"
-        _line(console, "changed", f"{evidence['changed_at']} by {who}")
+        moment = datetime.fromisoformat(evidence["changed_at"])
+        lines.append(("in HubSpot", f"changed {_instant(moment)}{_by(evidence)}"))
     elif evidence.get("hubspot_updated_at"):
-        _line(console, "record changed", str(evidence["hubspot_updated_at"]))
+        moment = datetime.fromisoformat(evidence["hubspot_updated_at"])
+        lines.append(("in HubSpot", f"record last changed {_instant(moment)}"))
     if evidence.get("hubspot_url"):
-        _line(console, "evidence link", str(evidence["hubspot_url"]))
+        lines.append(("link", str(evidence["hubspot_url"])))
+    return lines
+
+
+def _by(evidence: dict[str, Any]) -> str:
+    """Who made the change, as far as HubSpot tells: a user's id, and through what."""
+    who = f" by user {evidence['changed_by']}" if evidence.get("changed_by") else ""
+    return who + (f" ({evidence['source']})" if evidence.get("source") else "")
 
 
 def _waiting(console: Console, rows: list[dict[str, Any]]) -> None:
@@ -314,6 +418,8 @@ def because(row: dict[str, Any]) -> str:
     """The reason code and what in HubSpot it rests on."""
     evidence = row.get("evidence") or {}
     reason = str(row["reason_code"])
+    if evidence.get("undone_run_id"):
+        return f"{reason} (run {evidence['undone_run_id']}: {evidence['reason']})"
     if not evidence.get("object_id"):
         return reason
     record = f"{evidence['object_type']} {evidence['object_id']}"
@@ -381,6 +487,14 @@ def _total(calls: dict[str, int]) -> str:
 
 def _number(value: Any) -> str:
     return "" if value is None else f"{value:,}"
+
+
+def _latency(latency: dict[str, Any] | None) -> str:
+    """From the edit in HubSpot until it was published."""
+    if not latency or latency["median_seconds"] is None:
+        return ""
+    median, p95 = latency["median_seconds"], latency["p95_seconds"]
+    return f"median {median:,.0f} s, p95 {p95:,.0f} s"
 
 
 def _minutes(minutes: float) -> str:

@@ -53,6 +53,12 @@ class Connection:
         self.columns = [column[0] for column in cursor.description]
         return cast("list[tuple[Any, ...]]", cursor.fetchall())
 
+    def notify(self, channel: str, payload: str) -> None:
+        """Tell whoever listens on that channel, when this transaction commits; a
+        payload has less than 8,000 bytes. DuckDB has nobody who could listen."""
+        if self._placeholder != "?":
+            self.execute("select pg_notify(?, ?)", (channel, payload))
+
 
 class Warehouse:
     """The database of a target. Connections are short: DuckDB allows one owner."""

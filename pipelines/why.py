@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines import ops
+from pipelines import evidence, ops
 from pipelines.errors import ConfigurationError
 from pipelines.warehouse import Warehouse
 
@@ -12,8 +12,10 @@ _SHOWN = 10
 
 
 def explain(warehouse: Warehouse, customer: str) -> dict[str, Any]:
-    """Verdict, evidence, planned change, subscriptions and timeline of the customer
-    with this id, domain or name. The timeline includes ids that were merged into it.
+    """Verdict, evidence, planned change, overrides, subscriptions and timeline of the
+    customer with this id, domain or name. The timeline includes ids that were merged
+    into it; `published_at` is our clock at the end of the publication, `changed_at` in
+    the evidence is HubSpot's.
 
     Raises ConfigurationError where none or several answer to it.
     """
@@ -34,14 +36,12 @@ def explain(warehouse: Warehouse, customer: str) -> dict[str, Any]:
             (id,),
         )
     )
-    planned = ops.rows(
+    planned = evidence.planned(
         warehouse,
-        "select action, reason_code, evidence, to_level, held, hold_reason, "
-        "hold_detail, plan_id from ops.access_plan where customer_id = ? and "
-        "(held or action in ('grant', 'revoke', 'change'))"
-        " and (held or not exists (select 1 from app.access as access where "
-        "access.customer_id = access_plan.customer_id and access.is_enabled = "
-        "access_plan.to_enabled and access.access_level = access_plan.to_level))",
+        "plan.customer_id = ? and (plan.held or plan.action in ('grant', 'revoke', "
+        "'change')) and (plan.held or not exists (select 1 from app.access as access "
+        "where access.customer_id = plan.customer_id and access.is_enabled = "
+        "plan.to_enabled and access.access_level = plan.to_level))",
         (id,),
     )
     timeline = ops.rows(
@@ -56,7 +56,13 @@ def explain(warehouse: Warehouse, customer: str) -> dict[str, Any]:
     return {
         **found,
         "access": access[0] if access else None,
-        "planned": _decoded(planned),
+        "planned": planned,
+        "overrides": ops.rows(
+            warehouse,
+            "select effect, access_level, property, value, ends_at, is_in_force "
+            "from intermediate.int_customer_overrides where customer_id = ?",
+            (id,),
+        ),
         "subscriptions": ops.rows(
             warehouse,
             "select subscription_id, status, plan_code, starts_on, ends_on, "

@@ -25,7 +25,8 @@
             }) }}
         end as evidence,
         plan.lapsed_at,
-        plan.approved_by
+        plan.approved_by,
+        plan.change_id
     from {{ ref('int_access_verdicts') }} as verdicts
     left join {{ ref('access_plan') }} as plan
         on verdicts.customer_id = plan.customer_id
@@ -54,7 +55,8 @@
 {% macro record_access_events() -%}
     insert into {{ ref('access_events') }} (
         event_id, customer_id, run_id, occurred_at, from_level, to_level,
-        from_enabled, to_enabled, reason_code, evidence, approved_by
+        from_enabled, to_enabled, reason_code, evidence, approved_by,
+        effective_at, change_id, from_verdict
     )
     select
         (select coalesce(max(event_id), 0) from {{ ref('access_events') }})
@@ -76,7 +78,17 @@
                 }) }}
             end as {{ json_type() }}
         ),
-        verdicts.approved_by
+        verdicts.approved_by,
+        verdicts.effective_at,
+        verdicts.change_id,
+        -- What hubsync undo puts back.
+        cast({{ json_object({
+            'is_churned': 'access.is_churned',
+            'reason_code': 'access.reason_code',
+            'evidence': 'access.evidence',
+            'effective_at': 'cast(access.effective_at as text)',
+            'access_until': 'cast(access.access_until as text)',
+        }) }} as {{ json_type() }})
     from {{ this }} as access
     inner join ({{ verdicts_to_apply() }}) as verdicts
         on access.customer_id = verdicts.customer_id

@@ -36,6 +36,7 @@ Kind = Literal[
     "associations",
     "definitions",
     "journal",
+    "history",
 ]
 Json = dict[str, Any]
 
@@ -44,6 +45,7 @@ _TEN_SECONDS = 10.3  # HubSpot's windows, and a little for the network's jitter
 _ONE_SECOND = 1.15
 _JOURNAL = 500  # per ten seconds: HubSpot sets no limit (9.3), politeness does
 _JOURNAL_ATTEMPTS = 3  # a sync does not wait long for what it can do without
+_HISTORY_ATTEMPTS = 2  # and publishing waits even less for an explanation
 _LONGEST_WAIT = 120.0  # seconds; a longer Retry-After ends the run instead
 _EXPIRED_NEVER_VALID_DAYS = 10_000
 
@@ -133,6 +135,8 @@ class HubSpot:
         most = self.settings.attempts
         if kind == "journal":
             most = min(most, _JOURNAL_ATTEMPTS)
+        if kind == "history":
+            most = min(most, _HISTORY_ATTEMPTS)
         shown = path.partition("?")[0]
         while True:
             self._budget(kind).take()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, datetime, timedelta
 
 from pipelines.warehouse import Warehouse
 from sandbox import Portal
@@ -172,11 +173,24 @@ def test_why_tells_verdict_evidence_and_timeline_by_id_domain_or_name(
     synced: Warehouse, portal: Portal, hubsync: Hubsync
 ) -> None:
     (customer,) = with_access(synced)[:1]
+    # Evidence tells whole seconds; not the one in which the first sync ended.
+    edited_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    portal.clock.set(edited_at)
     churn(portal, [customer])
-    assert hubsync("sync").code == 0
+    portal.clock.run()
+    # A plan tells the history too, and the sync after it need not ask again.
+    [planned] = json.loads(hubsync("plan", "--json").out)["changes"]
+    outcome = hubsync("sync", "--json")
+    assert outcome.code == 0, outcome.err
+    assert "history" not in json.loads(outcome.out)["calls"]
     answer = json.loads(hubsync("why", customer, "--json").out)
     assert answer["access"]["is_enabled_now"] is False
-    assert answer["access"]["evidence"]["property"] == "customer_status"
+    evidence = answer["access"]["evidence"]
+    assert evidence["property"] == "customer_status"
+    assert (evidence["old_value"], evidence["value"]) == ("active", "churned")
+    assert datetime.fromisoformat(evidence["changed_at"]) == edited_at
+    assert evidence["changed_by"] == "9000001"
+    assert planned["evidence"] == evidence
     assert [event["to_enabled"] for event in answer["timeline"]] == [True, False]
     assert answer["timeline"][-1]["published_at"]
 
@@ -185,6 +199,37 @@ def test_why_tells_verdict_evidence_and_timeline_by_id_domain_or_name(
         assert outcome.code == 0, outcome.err
         assert f"{answer['name']} (customer {customer}) has NO access" in outcome.out
         assert "STATUS_CHURNED (customer_status = churned" in outcome.out
+        assert f"{customer}: customer_status 'active' → 'churned'" in outcome.out
+        when = f"{edited_at:%Y-%m-%d %H:%M:%S} UTC by user 9000001"
+        assert f"changed {when} (CRM_UI)" in outcome.out
+        assert str(evidence["hubspot_url"]) in outcome.out
+
+    outcome = hubsync("undo", "no-such-run", *BY)
+    assert (outcome.code, "There is no run 'no-such-run'" in outcome.err) == (2, True)
+    run_id = answer["timeline"][-1]["run_id"]
+    assert run_id in outcome.err
+    outcome = hubsync("undo", run_id, *BY)
+    assert outcome.code == 0, outcome.err
+    assert f"1 customer has the access again that it had before run {run_id}" in (
+        outcome.out
+    )
+    outcome = hubsync("why", customer)
+    assert f"(customer {customer}) has access: SUBSCRIPTION_ACTIVE" in outcome.out
+    assert f"UNDONE (run {run_id}: the list is right)" in outcome.out
+    assert "held, UNDONE: STATUS_CHURNED" in outcome.out
+    outcome = hubsync("undo", run_id, *BY)
+    assert (outcome.code, "Nothing was changed" in outcome.out) == (0, True)
+
+    # From that edit to the end of the publication, measured.
+    published = datetime.fromisoformat(answer["timeline"][-1]["published_at"])
+    seconds = (published - edited_at).total_seconds()
+    status = json.loads(hubsync("status", "--json").out)
+    latency = status["latency"]
+    assert latency["changes"] == 1
+    [of_run] = [run["latency"] for run in status["runs"] if run["run_id"] == run_id]
+    assert of_run["p95_seconds"] == latency["p95_seconds"]
+    assert abs(latency["median_seconds"] - seconds) < 0.1
+    assert f"median {seconds:,.0f} s" in hubsync("status").out
 
     outcome = hubsync("why", "e")
     assert (outcome.code, "customers answer to 'e'" in outcome.err) == (2, True)

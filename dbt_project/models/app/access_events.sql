@@ -17,5 +17,8 @@ select
     cast(null as boolean) as to_enabled,
     cast(null as text) as reason_code,
     cast(null as {{ json_type() }}) as evidence,
-    cast(null as text) as approved_by
+    cast(null as text) as approved_by,
+    cast(null as timestamptz) as effective_at,
+    cast(null as text) as change_id,
+    cast(null as {{ json_type() }}) as from_verdict
 where false

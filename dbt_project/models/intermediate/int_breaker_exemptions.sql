@@ -64,7 +64,11 @@ held as (
     from changes
     cross join loss
     cross join adoption
-    left join refusals on changes.change_id = refusals.change_id
+    -- Whose access has ended at its own date loses nothing more, whoever refused it.
+    left join refusals
+        on
+            changes.change_id = refusals.change_id
+            and (changes.lapsed_at is null or changes.to_enabled)
     left join protected on changes.customer_id = protected.customer_id
 )
 

@@ -8,20 +8,21 @@ from pipelines.warehouse import Warehouse
 
 def test_what_fails_on_the_way_leaves_nothing(warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
-        connection.execute("create table notes (text text)")
+        connection.execute("create schema mine")  # the sync role owns no other
+        connection.execute("create table mine.notes (text text)")
 
     def halfway() -> None:
         with warehouse.connect() as connection:
-            connection.execute("insert into notes values (?)", ("half",))
+            connection.execute("insert into mine.notes values (?)", ("half",))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         halfway()
     with warehouse.connect() as connection:
-        assert connection.execute("select * from notes") == []
-        connection.execute("insert into notes values (?)", ("whole",))
+        assert connection.execute("select * from mine.notes") == []
+        connection.execute("insert into mine.notes values (?)", ("whole",))
     with warehouse.connect() as connection:
-        assert connection.execute("select * from notes") == [("whole",)]
+        assert connection.execute("select * from mine.notes") == [("whole",)]
 
 
 @pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)

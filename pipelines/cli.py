@@ -191,8 +191,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     for each in (approve, reject):
         each.add_argument("plan_id", metavar="PLAN", help="the id that sync printed")
-        each.add_argument("--by", required=True, metavar="NAME", help="who decides")
-        each.add_argument("--reason", required=True, metavar="TEXT", help="and why")
     undo = command(
         "undo",
         _undo,
@@ -200,8 +198,9 @@ def _parser() -> argparse.ArgumentParser:
         'hubsync undo 20260615T140301Z-5f2c --by Ann --reason "a wrong import"',
     )
     undo.add_argument("run_id", metavar="RUN", help="the id that sync printed")
-    undo.add_argument("--by", required=True, metavar="NAME", help="who decides")
-    undo.add_argument("--reason", required=True, metavar="TEXT", help="and why")
+    for each in (approve, reject, undo):
+        each.add_argument("--by", required=True, metavar="NAME", help="who decides")
+        each.add_argument("--reason", required=True, metavar="TEXT", help="and why")
     why = command(
         "why",
         _why,

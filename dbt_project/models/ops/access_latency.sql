@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='rebuilt_view') }}
 
 -- From the edit in HubSpot to the change of access: what of it was waiting for us. Only
 -- where HubSpot told when the value was set. A date that had to come, a person who had

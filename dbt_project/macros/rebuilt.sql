@@ -1,0 +1,30 @@
+{#-
+    Tables and views that every run makes anew: dropped and created in one transaction
+    and one statement. dbt's own `table` and `view` build beside the old relation, rename
+    twice and drop it after the commit, eight statements to the same end, and they took a
+    third of an unchanged sync; nobody reads these layers while a run is at work on them.
+-#}
+{% materialization rebuilt_table, default %}
+    {{ return(rebuilt('table')) }}
+{% endmaterialization %}
+
+{% materialization rebuilt_view, default %}
+    {{ return(rebuilt('view')) }}
+{% endmaterialization %}
+
+{% macro rebuilt(kind) -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set relation = this.incorporate(type=kind) -%}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% call statement('main') -%}
+        {%- if existing is not none %}
+        drop {{ existing.type }} if exists {{ this }} cascade;
+        {%- endif %}
+        create {{ kind }} {{ relation }} as
+        {{ sql }}
+    {%- endcall %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {%- do persist_docs(relation, model) -%}
+    {%- do adapter.commit() -%}
+    {{ return({'relations': [relation]}) }}
+{%- endmacro %}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from pipelines import ops
@@ -34,15 +35,20 @@ def read_history(
     facts = [Fact(**row) for row in rows]
     if not facts:
         return []
-    found: list[Change] = []
+    found: dict[Fact, Change] = {}
     notes = []
+    asked_at = datetime.now(UTC)
+    answered = facts
     try:
         by_name = {each.name: each for each in object_types}
-        found.extend(read_changes(client, by_name, facts))
+        for change in read_changes(client, by_name, facts):
+            found[change.fact] = change
     except HubsyncError as error:
+        # What was told before it failed is true; of the others nothing is known.
+        answered = list(found)
         notes.append(
-            f"HubSpot's history of {len(facts)} values could not be read; their "
-            "evidence says when the record last changed, not when the value did. "
+            f"HubSpot's history of {len(facts) - len(found)} values could not be read; "
+            "their evidence says when the record last changed, not when the value did. "
             f"({str(error).split('. ')[0]}.)"
         )
     with warehouse.connect() as connection:
@@ -51,13 +57,15 @@ def read_history(
             connection.execute(
                 f"delete from ops.evidence_history where {_KEY}", _key(fact)
             )
-        for change in found:
+        for fact in answered:
+            # That there is no answer is kept too, or it would be asked in every run.
+            change = found.get(fact) or Change(fact, None, None, None, None, asked_at)
             connection.execute(
                 "insert into ops.evidence_history (object_type, object_id, property, "
                 "value, old_value, changed_at, source_type, changed_by, "
                 "record_updated_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *_key(change.fact),
+                    *_key(fact),
                     change.old_value,
                     change.changed_at,
                     change.source_type,

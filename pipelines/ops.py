@@ -92,6 +92,7 @@ _TABLES = (
     )
     """,
     # HubSpot's own history of what decisions rest on; every time is HubSpot's clock.
+    # Without `changed_at` where HubSpot was asked and had no answer.
     """
     create table if not exists ops.evidence_history (
         object_type text not null,
@@ -99,7 +100,7 @@ _TABLES = (
         property text not null,
         value text not null,
         old_value text,
-        changed_at timestamptz not null,
+        changed_at timestamptz,
         source_type text,
         changed_by text,
         record_updated_at timestamptz

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from pipelines.warehouse import Warehouse
 from sandbox import Portal
 from tests.run.conftest import ON_DUCKDB, Hubsync, app_rows, query
 
+DAY = date(2020, 1, 1)
 BY = ("--by", "Ann", "--reason", "the list is right")
 
 
@@ -235,3 +236,35 @@ def test_why_tells_verdict_evidence_and_timeline_by_id_domain_or_name(
     assert (outcome.code, "customers answer to 'e'" in outcome.err) == (2, True)
     outcome = hubsync("why", "no such customer")
     assert (outcome.code, "No customer has the id" in outcome.err) == (2, True)
+
+
+def test_who_came_back_and_left_again_loses_access_although_the_old_date_still_stands(
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
+) -> None:
+    left_again, came_back = with_access(synced)[:2]
+    [(earliest,)] = query(
+        synced, "select min(starts_on) from app.subscriptions where starts_on > ?", DAY
+    )
+    now = portal.clock.now()
+    first_churn = datetime.combine(earliest, time(), UTC) - timedelta(days=30)
+    first = {"customer_status": "churned", "churn_date": f"{first_churn:%Y-%m-%d}"}
+    portal.clock.set(first_churn)
+    for customer in (left_again, came_back):
+        portal.update("companies", customer, first)
+    portal.clock.set(first_churn + timedelta(days=20))
+    churn(portal, [left_again], "active")
+    portal.clock.set(max(now, datetime.now(UTC)))
+    churn(portal, [left_again])
+    portal.update("companies", came_back, {"city": "Elsewhere"})
+    portal.clock.run()
+
+    calls = []
+    for expected in ({left_again, came_back}, {came_back}, {came_back}):
+        outcome = hubsync("sync", "--json")
+        assert outcome.code == 0, outcome.err
+        assert enabled(synced) & {left_again, came_back} == expected
+        calls.append(json.loads(outcome.out)["calls"].get("history", 0))
+    assert calls == [1, 0, 0], "what HubSpot told is not asked again"
+    answer = json.loads(hubsync("why", left_again, "--json").out)
+    assert answer["access"]["reason_code"] == "STATUS_CHURNED"
+    assert answer["access"]["evidence"]["old_value"] == "active"

@@ -1,6 +1,9 @@
 -- Churn and pause evidence per customer, with the day from which it counts: the date
 -- property, else the deal's close date, else the day it was first seen (later edits of
--- the record do not move it), else HubSpot's last change.
+-- the record do not move it), else HubSpot's last change. A date that HubSpot's history
+-- shows to be older than the value beside it is left over from an earlier departure: the
+-- value then counts from the day it was set. ops.evidence_to_read asks for that history
+-- where the two disagree.
 with signals as (
     select * from {{ ref('int_deal_signals') }}
     union all
@@ -12,6 +15,7 @@ dates as (
         object_type,
         object_id,
         property,
+        value,
         {{ as_date('value') }} as day
     from {{ ref('stg_hubspot__policy_values') }}
     where kind = 'date'
@@ -23,6 +27,13 @@ links as (
 
 seen as (
     select * from {{ ref('int_signals_before_run') }}
+),
+
+history as (
+    {{ before_run('evidence_history', [
+        ('object_type', 'text'), ('object_id', 'text'), ('property', 'text'),
+        ('value', 'text'), ('changed_at', 'timestamptz'),
+    ], schema='ops') }}
 ),
 
 owned as (
@@ -48,8 +59,18 @@ select
     owned.property,
     owned.value,
     owned.updated_at,
+    owned.date_property,
+    dates.value as date_value,
     cast(coalesce(
-        dates.day,
+        case
+            when
+                cast(date_set.changed_at at time zone 'UTC' as date)
+                < cast(value_set.changed_at at time zone 'UTC' as date)
+                then greatest(
+                    dates.day, cast(value_set.changed_at at time zone 'UTC' as date)
+                )
+            else dates.day
+        end,
         cast(owned.closed_at at time zone 'UTC' as date),
         seen.first_seen_on,
         -- At once, also where HubSpot's clock is already on the next day.
@@ -68,4 +89,16 @@ left join seen
         and owned.object_id = seen.object_id
         and owned.property = seen.property
         and owned.value = seen.value
+left join history as value_set
+    on
+        owned.object_type = value_set.object_type
+        and owned.object_id = value_set.object_id
+        and owned.property = value_set.property
+        and owned.value = value_set.value
+left join history as date_set
+    on
+        dates.object_type = date_set.object_type
+        and dates.object_id = date_set.object_id
+        and dates.property = date_set.property
+        and dates.value = date_set.value
 where owned.customer_id is not null

@@ -1,6 +1,8 @@
 -- Whose evidence is new, so that HubSpot is asked how it came about: the property's own
 -- history, before anything is published. Only real properties have one. Not for the
--- first filling of an empty app, which changes nobody's access.
+-- first filling of an empty app, which changes nobody's access. And which of two facts
+-- that disagree is the newer one: a customer who is said to have left, on a day before
+-- their newest subscription began, either came back or has left again.
 with plan as (
     select
         *,
@@ -32,20 +34,33 @@ history as (
     ], schema='ops') }}
 ),
 
-facts as (
+disputed as (
+    select
+        signals.object_type,
+        signals.object_id,
+        signals.property,
+        signals.value,
+        signals.date_property,
+        signals.date_value,
+        signals.updated_at
+    from {{ ref('int_customer_signals') }} as signals
+    inner join {{ ref('int_deciding_subscriptions') }} as subscriptions
+        on signals.customer_id = subscriptions.customer_id
+    where
+        signals.effect = 'churn'
+        and signals.date_value is not null
+        and signals.effective_on < subscriptions.latest_start_on
+),
+
+asked as (
     select
         plan.object_type,
         plan.object_id,
         plan.property,
         plan.value,
-        max(plan.updated_at) as updated_at,
-        min(case plan.action when 'revoke' then 1 when 'grant' then 2 else 3 end)
-            as urgency
+        plan.updated_at,
+        case plan.action when 'revoke' then 1 when 'grant' then 2 else 3 end as urgency
     from plan
-    inner join properties
-        on
-            plan.object_type = properties.object_type
-            and plan.property = properties.property
     cross join before
     left join access on plan.customer_id = access.customer_id
     where
@@ -53,7 +68,40 @@ facts as (
         and before.customers > 0
         and cast(plan.evidence as {{ json_type() }})
         is distinct from cast(access.evidence as {{ json_type() }})
-    group by plan.object_type, plan.object_id, plan.property, plan.value
+    union all
+    select
+        object_type,
+        object_id,
+        property,
+        value,
+        updated_at,
+        1 as urgency
+    from disputed
+    union all
+    select
+        object_type,
+        object_id,
+        date_property as property,
+        date_value as value,
+        updated_at,
+        1 as urgency
+    from disputed
+),
+
+facts as (
+    select
+        asked.object_type,
+        asked.object_id,
+        asked.property,
+        asked.value,
+        max(asked.updated_at) as updated_at,
+        min(asked.urgency) as urgency
+    from asked
+    inner join properties
+        on
+            asked.object_type = properties.object_type
+            and asked.property = properties.property
+    group by asked.object_type, asked.object_id, asked.property, asked.value
 )
 
 select

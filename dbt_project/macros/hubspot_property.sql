@@ -1,62 +1,95 @@
 {#-
-    A HubSpot property as SQL text, whatever the portal has made of it: its own column,
+    HubSpot properties as SQL text, whatever the portal has made of them: an own column,
     a key in `_overflow` (a property without a column, or a row too wide for its page),
-    or null where the portal lacks the property. Resolved when the model is built,
-    since portals differ and change; nothing is asked of a database when dbt only
-    parses or sqlfluff lints.
+    or null where the portal lacks the property. Resolved when the model is built, in one
+    query for all that it names, since portals differ and change; nothing is asked of a
+    database when dbt only parses or sqlfluff lints.
 -#}
-{% macro hubspot_property(object_type, property, alias=none) -%}
-    {%- set expression = 'cast(null as text)' -%}
-    {%- if execute -%}
-        {%- set found = run_query(hubspot_property_lookup(object_type, property)) -%}
-        {%- for row in found.rows -%}
-            {%- set key = "(cast(_overflow as json) ->> '"
-                ~ (property | replace("'", "''")) ~ "')" -%}
-            {%- if row['column_name'] and row['has_overflow'] -%}
-                {%- set expression = 'coalesce(' ~ adapter.quote(row['column_name'])
-                    ~ ', ' ~ key ~ ')' -%}
-            {%- elif row['column_name'] -%}
-                {%- set expression = adapter.quote(row['column_name']) -%}
-            {%- elif row['in_overflow'] -%}
-                {%- set expression = key -%}
-            {%- endif -%}
-            {{- expression ~ (' as ' ~ alias if alias else '') -}}
-        {%- endfor -%}
-    {%- else -%}
-        {{- expression ~ (' as ' ~ alias if alias else '') -}}
-    {%- endif -%}
+{% macro hubspot_properties(object_type, aliases) -%}
+    {%- set named = [] -%}
+    {%- for property in aliases -%}{%- do named.append((object_type, property)) -%}{%- endfor -%}
+    {%- set expressions = hubspot_expressions(named) -%}
+    {%- for property, alias in aliases.items() -%}
+        {{ expressions[(object_type, property)] }} as {{ alias }}
+        {{- ',\n        ' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}
 
-{#- One row: the raw column of a property, or whether `_overflow` may hold it. -#}
-{% macro hubspot_property_lookup(object_type, property) -%}
+{#- The SQL of each (object type, property) pair. -#}
+{% macro hubspot_expressions(named) -%}
+    {%- set expressions = {} -%}
+    {%- for pair in named -%}
+        {%- do expressions.update({pair: 'cast(null as text)'}) -%}
+    {%- endfor -%}
+    {%- if execute and named -%}
+        {%- for row in run_query(hubspot_property_lookup(named)).rows -%}
+            {%- set key = "(cast(_overflow as json) ->> '"
+                ~ (row['property'] | replace("'", "''")) ~ "')" -%}
+            {%- set pair = (row['object_type'], row['property']) -%}
+            {%- if row['column_name'] and row['has_overflow'] -%}
+                {%- do expressions.update({pair: 'coalesce('
+                    ~ adapter.quote(row['column_name']) ~ ', ' ~ key ~ ')'}) -%}
+            {%- elif row['column_name'] -%}
+                {%- do expressions.update({pair: adapter.quote(row['column_name'])}) -%}
+            {%- elif row['in_overflow'] -%}
+                {%- do expressions.update({pair: key}) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{- return(expressions) -}}
+{%- endmacro %}
+
+{#- A row per pair: its raw column, or whether `_overflow` may hold it. -#}
+{% macro hubspot_property_lookup(named) -%}
     {%- set raw = source('hubspot_raw', 'properties') %}
-    with mapped as (
-        select column_name
-        from {{ raw }}
-        where object_type = '{{ object_type }}' and name = '{{ property | replace("'", "''") }}'
+    with named as (
+        {%- for object_type, property in named | unique %}
+        select
+            '{{ object_type }}' as object_type,
+            '{{ property | replace("'", "''") }}' as property
+        {{ 'union all' if not loop.last }}
+        {%- endfor %}
     ),
     present as (
-        select column_name
+        select table_name, column_name
         from information_schema.columns
         where
-            table_schema = '{{ raw.schema }}' and table_name = '{{ object_type }}'
+            table_schema = '{{ raw.schema }}'
             {%- if target.type == 'duckdb' %}
             and table_catalog = current_database()
             {%- endif %}
+            and table_name in (
+                {%- for object_type in named | map('first') | unique -%}
+                '{{ object_type }}'{{ ', ' if not loop.last }}
+                {%- endfor -%}
+            )
+    ),
+    wide as (
+        select table_name from present where column_name = '_overflow'
     )
     select
-        (
-            select min(present.column_name)
-            from present
-            where present.column_name = coalesce(
-                (select min(mapped.column_name) from mapped), '{{ property | lower | replace("'", "''") }}'
-            )
-        ) as column_name,
-        (
-            exists (select 1 from mapped where column_name is null)
-            and exists (select 1 from present where column_name = '_overflow')
-        ) as in_overflow,
-        exists (select 1 from present where column_name = '_overflow') as has_overflow
+        named.object_type,
+        named.property,
+        min(present.column_name) as column_name,
+        max(case when wide.table_name is not null then 1 else 0 end) = 1
+            as has_overflow,
+        max(case
+            when
+                wide.table_name is not null
+                and mapped.name is not null
+                and mapped.column_name is null
+                then 1
+            else 0
+        end) = 1 as in_overflow
+    from named
+    left join {{ raw }} as mapped
+        on named.object_type = mapped.object_type and named.property = mapped.name
+    left join present
+        on
+            named.object_type = present.table_name
+            and present.column_name = coalesce(mapped.column_name, lower(named.property))
+    left join wide on named.object_type = wide.table_name
+    group by named.object_type, named.property
 {%- endmacro %}
 
 {#- The raw table of an object type, or an empty one where it is not loaded. -#}

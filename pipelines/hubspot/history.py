@@ -33,9 +33,9 @@ class Fact:
 class Change:
     """How the fact came about; every time is HubSpot's clock.
 
-    `changed_at` is None where HubSpot no longer knows. `old_value` is None where the value was the first one, or older ones are no longer
-    kept. `changed_by` is a HubSpot user id, where a user did it. `record_updated_at` is
-    how new the answer is.
+    `changed_at` is None where HubSpot no longer knows. `old_value` is None where the
+    value was the first one, or older ones are no longer kept. `changed_by` is a HubSpot
+    user id, where a user did it. `record_updated_at` is how new the answer is.
     """
 
     fact: Fact

@@ -1,9 +1,9 @@
 -- Churn and pause evidence per customer, with the day from which it counts: the date
 -- property, else the deal's close date, else the day it was first seen (later edits of
 -- the record do not move it), else HubSpot's last change. A date that HubSpot's history
--- shows to be older than the value beside it is left over from an earlier departure: the
--- value then counts from the day it was set. ops.evidence_to_read asks for that history
--- where the two disagree.
+-- shows to be older than the value beside it is left over from an earlier departure:
+-- then the value counts from the day it was set. ops.evidence_to_read asks for that
+-- history where the two disagree.
 with signals as (
     select * from {{ ref('int_deal_signals') }}
     union all

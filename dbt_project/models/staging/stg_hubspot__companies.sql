@@ -6,18 +6,20 @@ with source as (
         _created_at,
         _updated_at,
         _archived_at,
-        {{ hubspot_property('companies', 'hs_merged_object_ids', 'merged_ids') }},
-        {{ hubspot_property('companies', 'name', 'name') }},
-        {{ hubspot_property('companies', 'domain', 'domain') }},
-        {{ hubspot_property('companies', 'phone', 'phone') }},
-        {{ hubspot_property('companies', 'address', 'address') }},
-        {{ hubspot_property('companies', 'city', 'city') }},
-        {{ hubspot_property('companies', 'state', 'state') }},
-        {{ hubspot_property('companies', 'zip', 'zip') }},
-        {{ hubspot_property('companies', 'country', 'country') }},
-        {{ hubspot_property('companies', 'lifecyclestage', 'lifecycle_stage') }},
-        {{ hubspot_property('companies', 'hubspot_owner_id', 'owner_id') }},
-        {{ hubspot_property('companies', 'hs_parent_company_id', 'parent_id') }}
+        {{ hubspot_properties('companies', {
+            'hs_merged_object_ids': 'merged_ids',
+            'name': 'name',
+            'domain': 'domain',
+            'phone': 'phone',
+            'address': 'address',
+            'city': 'city',
+            'state': 'state',
+            'zip': 'zip',
+            'country': 'country',
+            'lifecyclestage': 'lifecycle_stage',
+            'hubspot_owner_id': 'owner_id',
+            'hs_parent_company_id': 'parent_id',
+        }) }}
     from {{ raw_table(source('hubspot_raw', 'companies')) }}
 ),
 

@@ -6,12 +6,14 @@ with source as (
         _created_at,
         _updated_at,
         _archived_at,
-        {{ hubspot_property('contacts', 'hs_merged_object_ids', 'merged_ids') }},
-        {{ hubspot_property('contacts', 'email', 'email') }},
-        {{ hubspot_property('contacts', 'firstname', 'first_name') }},
-        {{ hubspot_property('contacts', 'lastname', 'last_name') }},
-        {{ hubspot_property('contacts', 'phone', 'phone') }},
-        {{ hubspot_property('contacts', 'jobtitle', 'job_title') }}
+        {{ hubspot_properties('contacts', {
+            'hs_merged_object_ids': 'merged_ids',
+            'email': 'email',
+            'firstname': 'first_name',
+            'lastname': 'last_name',
+            'phone': 'phone',
+            'jobtitle': 'job_title',
+        }) }}
     from {{ raw_table(source('hubspot_raw', 'contacts')) }}
 ),
 

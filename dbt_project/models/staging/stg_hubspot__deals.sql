@@ -5,16 +5,18 @@ with source as (
         _merged_into,
         _created_at,
         _updated_at,
-        {{ hubspot_property('deals', 'dealname', 'name') }},
-        {{ hubspot_property('deals', 'pipeline', 'pipeline_id') }},
-        {{ hubspot_property('deals', 'dealstage', 'stage_id') }},
-        {{ hubspot_property('deals', 'deal_currency_code', 'currency') }},
-        {{ hubspot_property('deals', 'hs_primary_associated_company', 'company_id') }},
-        {{ hubspot_property('deals', 'amount', 'amount') }},
-        {{ hubspot_property('deals', 'hs_mrr', 'mrr') }},
-        {{ hubspot_property('deals', 'hs_is_closed_won', 'is_closed_won') }},
-        {{ hubspot_property('deals', 'hs_is_closed_lost', 'is_closed_lost') }},
-        {{ hubspot_property('deals', 'closedate', 'closed_at') }}
+        {{ hubspot_properties('deals', {
+            'dealname': 'name',
+            'pipeline': 'pipeline_id',
+            'dealstage': 'stage_id',
+            'deal_currency_code': 'currency',
+            'hs_primary_associated_company': 'company_id',
+            'amount': 'amount',
+            'hs_mrr': 'mrr',
+            'hs_is_closed_won': 'is_closed_won',
+            'hs_is_closed_lost': 'is_closed_lost',
+            'closedate': 'closed_at',
+        }) }}
     from {{ raw_table(source('hubspot_raw', 'deals')) }}
 ),
 

@@ -3,20 +3,20 @@ with source as (
         id,
         _state,
         _updated_at,
-        {{ hubspot_property('line_items', 'hs_product_id', 'product_id') }},
-        {{ hubspot_property('line_items', 'name', 'name') }},
-        {{ hubspot_property('line_items', 'recurringbillingfrequency', 'frequency') }},
-        {{ hubspot_property('line_items', 'hs_recurring_billing_period', 'period') }},
-        {{ hubspot_property('line_items', 'hs_line_item_currency_code', 'currency') }},
-        {{ hubspot_property('line_items', 'quantity', 'quantity') }},
-        {{ hubspot_property('line_items', 'price', 'price') }},
-        {{ hubspot_property('line_items', 'amount', 'amount') }},
-        {{ hubspot_property('line_items', 'hs_mrr', 'mrr') }},
-        {{ hubspot_property('line_items', 'hs_term_in_months', 'term_months') }},
-        {{ hubspot_property(
-            'line_items', 'hs_recurring_billing_start_date', 'starts') }},
-        {{ hubspot_property(
-            'line_items', 'hs_recurring_billing_end_date', 'ends') }}
+        {{ hubspot_properties('line_items', {
+            'hs_product_id': 'product_id',
+            'name': 'name',
+            'recurringbillingfrequency': 'frequency',
+            'hs_recurring_billing_period': 'period',
+            'hs_line_item_currency_code': 'currency',
+            'quantity': 'quantity',
+            'price': 'price',
+            'amount': 'amount',
+            'hs_mrr': 'mrr',
+            'hs_term_in_months': 'term_months',
+            'hs_recurring_billing_start_date': 'starts',
+            'hs_recurring_billing_end_date': 'ends',
+        }) }}
     from {{ raw_table(source('hubspot_raw', 'line_items')) }}
 ),
 

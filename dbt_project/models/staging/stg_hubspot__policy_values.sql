@@ -1,9 +1,15 @@
 {#- One row per record and property that a seed names: what people configure stays
     data, and no model has to know which property it is. -#}
-{%- for named in policy_properties() %}
+{%- set properties = policy_properties() -%}
+{%- set pairs = [] -%}
+{%- for named in properties -%}
+    {%- do pairs.append((named['object_type'], named['property'])) -%}
+{%- endfor -%}
+{%- set values = hubspot_expressions(pairs) -%}
+{%- for named in properties %}
     {%- set raw = source('hubspot_raw', 'properties').incorporate(
         path={'identifier': named['object_type']}) %}
-    {%- set value = hubspot_property(named['object_type'], named['property']) %}
+    {%- set value = values[(named['object_type'], named['property'])] %}
     select
         '{{ named["object_type"] }}' as object_type,
         id as object_id,

@@ -5,12 +5,13 @@ with source as (
         _merged_into,
         _created_at,
         _updated_at,
-        {{ hubspot_property('subscriptions', 'hs_name', 'name') }},
-        {{ hubspot_property('subscriptions', 'hs_currency_code', 'currency') }},
-        {{ hubspot_property('subscriptions', 'hs_last_payment_amount', 'paid') }},
-        {{ hubspot_property('subscriptions', 'hs_next_payment_amount', 'due') }},
-        {{ hubspot_property(
-            'subscriptions', 'hs_recurring_billing_frequency', 'frequency') }}
+        {{ hubspot_properties('subscriptions', {
+            'hs_name': 'name',
+            'hs_currency_code': 'currency',
+            'hs_last_payment_amount': 'paid',
+            'hs_next_payment_amount': 'due',
+            'hs_recurring_billing_frequency': 'frequency',
+        }) }}
     from {{ raw_table(source('hubspot_raw', 'subscriptions')) }}
 ),
 

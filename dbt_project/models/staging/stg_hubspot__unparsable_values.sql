@@ -16,6 +16,11 @@
     ('subscriptions', 'hs_last_payment_amount', 'number'),
     ('subscriptions', 'hs_next_payment_amount', 'number'),
 ] -%}
+{%- set named = [] -%}
+{%- for object_type, property, type in typed_properties -%}
+    {%- do named.append((object_type, property)) -%}
+{%- endfor -%}
+{%- set values = hubspot_expressions(named) -%}
 
 with typed_values as (
     {%- for object_type, property, type in typed_properties %}
@@ -24,7 +29,7 @@ with typed_values as (
             id as object_id,
             '{{ property }}' as property,
             '{{ type }}' as expected,
-            {{ hubspot_property(object_type, property) }} as value
+            {{ values[(object_type, property)] }} as value
         from {{ raw_table(source('hubspot_raw', object_type)) }}
         where _state = 'live'
         union all

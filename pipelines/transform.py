@@ -5,6 +5,8 @@ dbt runs inside this process; what it finds wrong becomes a sentence with the ro
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
@@ -96,14 +99,8 @@ class Transformation:
     def _invoke(self, callbacks: list[Any], *arguments: str) -> dbtRunnerResult:
         with _dbt_environment(self._warehouse):
             options = _options(self._warehouse)
-            # Parsed first, without variables: they change in every run, and a change
-            # of variables makes dbt forget its cached parse (seconds per run). They are
-            # rendered when a model is compiled, which happens in the build.
             if self._manifest is None:
-                parsed = _invoke(dbtRunner(), ["parse", *options])
-                if not isinstance(parsed.result, Manifest):
-                    raise _project_error(parsed)
-                self._manifest = parsed.result
+                self._manifest = _parsed(self._warehouse, options)
             runner = dbtRunner(manifest=self._manifest, callbacks=callbacks)
             return _invoke(runner, [*arguments, *options])
 
@@ -129,6 +126,45 @@ def transform(
     if views:
         run.make_views()
     return run.report
+
+
+# What was parsed, and of which files: a process that syncs again parses once.
+_PARSED: dict[tuple[str, str], tuple[frozenset[tuple[str, int]], Manifest]] = {}
+
+
+def _parsed(warehouse: Warehouse, options: list[str]) -> Manifest:
+    """The project, parsed for this database.
+
+    Without variables: they change in every run, and a change of variables makes dbt
+    forget its cached parse (seconds per run). They are rendered when a model is
+    compiled, which happens in the build.
+    """
+    # dbt writes the name of the database into every relation it parses.
+    database = warehouse.path.stem if warehouse.path else os.environ["PGDATABASE"]
+    files = frozenset(
+        (str(path), path.stat().st_mtime_ns)
+        for folder in ("models", "macros", "seeds", "tests")
+        for path in (PROJECT / folder).rglob("*.*")
+    ) | {(str(PROJECT), (PROJECT / "dbt_project.yml").stat().st_mtime_ns)}
+    key = (warehouse.target, database)
+    known = _PARSED.get(key)
+    if known is None or known[0] != files:
+        outcome = _invoke(dbtRunner(), ["parse", *options])
+        if not isinstance(outcome.result, Manifest):
+            raise _project_error(outcome)
+        known = _PARSED[key] = (files, outcome.result)
+        # It lives as long as the process; looking through it for garbage again and
+        # again was a twelfth of a run.
+        gc.collect()
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # else its end looks like a leak
+    return known[1]
+
+
+def release() -> None:
+    """Let go of the database between two runs of one process: dbt keeps a DuckDB file
+    open, and a second process could not even read it."""
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pipelines.errors import HubsyncError
 
 if TYPE_CHECKING:
     from pipelines.decisions import Decision
+    from pipelines.proposal import Proposal
     from pipelines.sync import Finished
 
 _EXAMPLES = """
@@ -116,12 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="")
 
-    def command(name: str, run: Any, text: str, example: str) -> Any:
+    def command(name: str, run: Any, text: str, *examples: str) -> Any:
         added = commands.add_parser(
             name,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
-            epilog=f"example:\n  {example}",
+            epilog="\n  ".join(["examples:", *examples]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         added.set_defaults(run=run)
@@ -166,7 +167,16 @@ def _parser() -> argparse.ArgumentParser:
         "check",
         _check,
         "the configuration and the policy against the real portal and database",
-        "SOURCES__HUBSPOT__ACCESS_TOKEN=… hubsync check",
+        "hubsync check                    what is missing, and a policy proposal",
+        "hubsync check --write-policy     … written to dbt_project/seeds",
+    )
+    check.add_argument(
+        "--write-policy",
+        action="store_true",
+        help="append the proposed rows to dbt_project/seeds; on a terminal it asks",
+    )
+    check.add_argument(
+        "--yes", action="store_true", help="with --write-policy: do not ask"
     )
     reconcile = command(
         "reconcile",
@@ -402,19 +412,55 @@ def _check(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from pipelines import terminal
-    from pipelines.check import check
+    from pipelines.check import Answer, check
     from pipelines.redaction import mask_logs
 
     mask_logs()
-    answers = []
+    answers, proposal = [], None
     for answer in check(arguments.target):
+        if not isinstance(answer, Answer):
+            proposal = answer
+            continue
         answers.append(answer)
         if not arguments.json:
             terminal.print_answer(answer)
     code = max(answer.exit_code for answer in answers)
+    if proposal is not None and not arguments.json:
+        terminal.print_proposal(proposal)
+    written = _write_policy(arguments, proposal) if arguments.write_policy else []
     if arguments.json:
-        _print_json({"ok": code == 0, "answers": [asdict(each) for each in answers]})
+        _print_json(
+            {
+                "ok": code == 0,
+                "answers": [asdict(each) for each in answers],
+                "proposal": asdict(proposal) if proposal else None,
+                "written": written,
+            }
+        )
+    elif proposal is not None and proposal.rows and not written:
+        terminal.print_how_to_write()
     return code
+
+
+def _write_policy(
+    arguments: argparse.Namespace, proposal: Proposal | None
+) -> list[str]:
+    """Append the proposed rows; the names of the files that changed."""
+    from pipelines import policy, terminal
+
+    if proposal is None:
+        _say("The portal could not be read, so no policy was proposed or written.")
+        return []
+    changes = policy.additions((row.seed, row.values) for row in proposal.rows)
+    if not arguments.json:
+        terminal.print_changes(changes)
+    asks = not (arguments.yes or arguments.json) and sys.stdin.isatty()
+    if changes and asks and not terminal.agreed("Write these rows?"):
+        return []
+    policy.write(changes)
+    if changes and not arguments.json:
+        terminal.print_written(changes)
+    return [change.file for change in changes]
 
 
 def _reconcile(arguments: argparse.Namespace) -> int:

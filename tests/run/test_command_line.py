@@ -33,7 +33,7 @@ def test_help_lists_every_command_and_every_exit_code(hubsync: Hubsync) -> None:
 def test_every_command_has_help_with_an_example(hubsync: Hubsync, command: str) -> None:
     outcome = hubsync(command, "--help")
     assert outcome.code == 0
-    assert "example:" in outcome.out
+    assert "examples:" in outcome.out
     assert "--json" in outcome.out
 
 

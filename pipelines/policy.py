@@ -151,8 +151,8 @@ def additions(rows: Iterable[tuple[str, dict[str, str]]]) -> list[Change]:
             again = list(_read(Path(trial.name), file, declared.get(seed, Seed())))
         if len(again) != before_rows + len(added):
             raise ConfigurationError(
-                f"The policy file {file} ends in the middle of a row, so nothing can be "
-                "appended to it. Nothing was written."
+                f"The policy file {file} ends in the middle of a row, so nothing can "
+                "be appended to it. Nothing was written."
             )
         changes.append(change)
     return changes
@@ -181,12 +181,10 @@ def write(changes: list[Change]) -> None:
             os.replace(temporary, change.path)
             written.append(change.file)
     except OSError as error:
-        done = (
-            f"Written were {', '.join(written)}." if written else "Nothing was written."
-        )
+        done = f"{', '.join(written)} were" if written else "Nothing was"
         raise ConfigurationError(
-            f"The policy cannot be written: {error}. {done} Run it again, or copy the "
-            "rows from hubsync check."
+            f"The policy cannot be written: {error}. {done} written. Run it again, or "
+            "copy the rows from hubsync check."
         ) from None
     finally:
         for temporary, _ in waiting:

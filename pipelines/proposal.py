@@ -1,4 +1,4 @@
-"""Policy rows that a portal's own pipelines and properties suggest, for a person to read.
+"""Policy rows that a portal's own pipelines and properties suggest, to be read first.
 
 HubSpot's metadata (closed, probability) needs no row: the models read it themselves.
 Rows are about what metadata does not say, and are recognised by the words of
@@ -30,6 +30,13 @@ _EFFECT_WORDS = {
     "pause": "reads like a pause",
     "none": "reads like a customer in good standing",
 }
+
+_WRITTEN_OUT = {
+    ord(letter): text
+    for letter, text in zip("äöüåøæ", ("ae", "oe", "ue", "aa", "oe", "ae"), strict=True)
+}
+# Letters with a stroke, which Unicode does not take apart.
+_UNDECOMPOSED = {ord("ø"): "o", ord("æ"): "ae", ord("ł"): "l", ord("ı"): "i"}
 
 
 @dataclass(frozen=True)
@@ -191,7 +198,8 @@ class _Proposer:
                 )
             if role == "sales" and "won" not in words:
                 self._done.questions.append(
-                    f"Pipeline “{label}” has no won stage, so it will never give access."
+                    f"Pipeline “{label}” has no won stage, so it will never give "
+                    "access."
                 )
 
     def _stage_meaning(self, pipeline: Json, stage: Json, role: str) -> str:
@@ -255,9 +263,9 @@ class _Proposer:
             alike.remove(sure[0])
         elif not alike:
             self._done.questions.append(
-                "No company property reads like a customer's status, so who has left is "
-                "known only from lost renewals and from subscriptions that ended. If "
-                "one says it, give it rows in seeds/churn_signals.csv."
+                "No company property reads like a customer's status, so who has left "
+                "is known only from lost renewals and from subscriptions that ended. "
+                "If one says it, give it rows in seeds/churn_signals.csv."
             )
         for each in alike:
             lines = "".join(
@@ -317,11 +325,8 @@ class _Proposer:
         for values, label in self._signal_rows(prop):
             if values["value"].casefold() in known:
                 continue
-            from_when = (
-                f", from {values['date_property']} on"
-                if values["date_property"]
-                else ""
-            )
+            date = values["date_property"]
+            from_when = f", from {date} on" if date else ""
             self._add(
                 "churn_signals",
                 values,
@@ -340,8 +345,9 @@ class _Proposer:
         ]
         if silent:
             self._done.questions.append(
-                f"Company property “{name}” ({prop['name']}): does {' or '.join(silent)} "
-                "end access? Until seeds/churn_signals.csv says so it changes nothing."
+                f"Company property “{name}” ({prop['name']}): does "
+                f"{' or '.join(silent)} end access? Until "
+                "seeds/churn_signals.csv says so it changes nothing."
             )
 
     def _customer_stages(self) -> None:
@@ -381,9 +387,9 @@ class _Proposer:
                         },
                     )
                     self._done.questions.append(
-                        f"Lifecycle stage “{label}” reads like customers who have left. "
-                        "HubSpot moves that property by itself, so it is not proposed "
-                        "as evidence; if it is, append to seeds/churn_signals.csv:"
+                        f"Lifecycle stage “{label}” reads like customers who have "
+                        "left. HubSpot moves that property by itself, so it is not "
+                        "proposed as evidence; if it is, append to seeds/churn_signals.csv:"
                         f"\n    {line}"
                     )
 
@@ -612,14 +618,12 @@ def _hubspot_meaning(stage: Json) -> str | None:
     metadata = stage.get("metadata") or {}
     closed = str(metadata.get("isClosed", "")).lower()
     try:
-        probability = float(metadata.get("probability"))
-    except (TypeError, ValueError):
-        probability = None
+        probability = float(str(metadata.get("probability")))
+    except ValueError:
+        probability = -1.0  # HubSpot says none
     if closed == "false" or (closed != "true" and probability not in (0, 1)):
         return "open"
-    return (
-        {1.0: "won", 0.0: "lost"}.get(probability) if probability is not None else None
-    )
+    return {1.0: "won", 0.0: "lost"}.get(probability)
 
 
 class _Hints:
@@ -644,8 +648,8 @@ class _Hints:
             return cls(yaml.safe_load(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigurationError(
-                f"dbt_project/{path.name} cannot be read: {error}. Nothing was proposed "
-                "or written."
+                f"dbt_project/{path.name} cannot be read: {error}. Nothing was "
+                "proposed or written."
             ) from None
 
     def has_stem(self, name: str, text: str) -> bool:
@@ -666,19 +670,14 @@ class _Hints:
 
 def _spellings(words: Iterable[str]) -> frozenset[str]:
     """Each word plain, and with umlauts written out, as internal names have them."""
-    written_out = str.maketrans(
-        {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae"}
-    )
     folded = [str(word).casefold() for word in words]
     return frozenset(
-        _plain(text) for word in folded for text in (word, word.translate(written_out))
+        _plain(text) for word in folded for text in (word, word.translate(_WRITTEN_OUT))
     )
 
 
 def _plain(text: str) -> str:
     """Without case, accents and punctuation."""
-    letters = unicodedata.normalize("NFKD", text.casefold()).translate(
-        str.maketrans({"ø": "o", "æ": "ae", "ł": "l", "ı": "i"})
-    )
+    letters = unicodedata.normalize("NFKD", text.casefold()).translate(_UNDECOMPOSED)
     kept = "".join(each for each in letters if not unicodedata.combining(each))
     return " ".join(re.sub(r"[\W_]+", " ", kept).split())

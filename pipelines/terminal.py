@@ -354,7 +354,7 @@ def print_answer(answer: Answer) -> None:
 
 
 def print_proposal(proposal: Proposal) -> None:
-    """How stages are read, the rows the portal suggests, and what only a person knows."""
+    """How stages are read, the rows the portal suggests, and what a person must say."""
     console = _console()
     if proposal.stages:
         console.print()
@@ -362,10 +362,9 @@ def print_proposal(proposal: Proposal) -> None:
         table = _table("pipeline", "id", "counts as", "stage", "id", "means")
         before = None
         for each in proposal.stages:
-            same = before == each.pipeline_id
-            first = (
-                ("", "", "") if same else (each.pipeline, each.pipeline_id, each.role)
-            )
+            first = (each.pipeline, each.pipeline_id, each.role)
+            if each.pipeline_id == before:
+                first = ("", "", "")
             table.add_row(*first, each.stage, each.stage_id, each.meaning)
             before = each.pipeline_id
         console.print(table)
@@ -386,7 +385,7 @@ def print_proposal(proposal: Proposal) -> None:
         console.print(f"    {row.why}{today}", soft_wrap=True)
     if any(row.confirm for row in proposal.rows):
         console.print(
-            "Rows with ? rest on a name and can end access: confirm that they are right.",
+            "Rows with ? rest on a name and can end access: are they right?",
             style="yellow",
             soft_wrap=True,
         )
@@ -417,8 +416,8 @@ def print_written(changes: list[Change]) -> None:
     """Where it went, and what to do before anything is published."""
     console = _console()
     console.print(
-        f"Written to {', '.join(change.file for change in changes)}; every row that was "
-        "there is as it was.",
+        f"Written to {', '.join(change.file for change in changes)}; every row that "
+        "was there is as it was.",
         soft_wrap=True,
     )
     console.print("hubsync plan shows whose access they would change.", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`hubsync check --write-policy`: a policy read from the portal, on portals of others."""
+"""`hubsync check --write-policy`: a policy read from portals that are not ours."""
 
 from __future__ import annotations
 

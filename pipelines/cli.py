@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -107,15 +108,33 @@ def _unexpected(error: Exception) -> None:
     _say(f"{sentence} The details are in {log.name}.")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Usage errors in the voice of every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        import difflib
+
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            known = [name.strip(" '") for name in wrong.group(2).split(",")]
+            near = difflib.get_close_matches(wrong.group(1), known, 1)
+            said = f"{wrong.group(1)!r} is none of {', '.join(known)}"
+            message = said + (f"; did you mean {near[0]}?" if near else ".")
+        else:
+            message = f"{message[0].upper()}{message[1:]}."
+        self.print_usage(sys.stderr)
+        _say(f"{message} {self.prog} --help shows examples. Nothing was done.")
+        raise SystemExit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hubsync",
         description="HubSpot as the single source of truth for the app's customers, "
         "contacts, subscriptions and access.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, text: str, *examples: str) -> Any:
         added = commands.add_parser(
@@ -232,6 +251,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MINUTES",
         help="default: HUBSYNC_STALE_MINUTES, else 60",
     )
+    completion = command(
+        "completion",
+        _completion,
+        "print the completion script of a shell",
+        'eval "$(hubsync completion bash)"       in ~/.bashrc',
+        'hubsync completion zsh > "${fpath[1]}/_hubsync"',
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     portal = commands.add_parser(
         "portal",
         help="a local HubSpot with example data, for development",
@@ -490,6 +517,13 @@ def _portal(arguments: argparse.Namespace) -> int:
     from sandbox.__main__ import main as serve_portal
 
     return serve_portal(arguments.rest) or 0
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(_parser(), arguments.shell))
+    return 0
 
 
 def _run_as_json(done: Finished) -> dict[str, Any]:

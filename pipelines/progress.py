@@ -27,6 +27,7 @@ class _Step:
     begin: float
     end: float
     done: int = 0
+    total: int | None = None
     task: TaskID | None = None
 
     def rate(self) -> str:
@@ -35,12 +36,27 @@ class _Step:
             return ""
         return f"{self.done / spent:,.0f}/s"
 
+    def left(self) -> str:
+        """How long it will take, at the rate so far; empty while nobody can know."""
+        spent = self.end - self.begin
+        if spent < _RATE_AFTER or not self.done or not self.total:
+            return ""
+        seconds = round(max(self.total - self.done, 0) * spent / self.done)
+        minutes, seconds = divmod(seconds, 60)
+        hours, minutes = divmod(minutes, 60)
+        clock = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+        return f"{clock}:{seconds:02} left"
+
+    def count(self) -> str:
+        return f"{self.done:,}" + (f" of {self.total:,}" if self.total else "")
+
 
 class Progress:
     """Called as `progress(step, done, total)`, also from several threads at once.
 
-    Steps may overlap: object types are read side by side. `finish` leaves one line
-    behind for each. Silent with `quiet`, which `--json` uses.
+    On a terminal each step shows what was done of how much, the rate and the time that
+    is left. Steps may overlap: object types are read side by side. `finish` leaves one
+    line behind for each. Silent with `quiet`, which `--json` uses.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -55,9 +71,10 @@ class Progress:
                 SpinnerColumn(),
                 TextColumn("{task.description:<24}"),
                 BarColumn(bar_width=24),
-                TextColumn("{task.completed:>9,}"),
+                TextColumn("{task.fields[count]:>20}"),
                 TextColumn("{task.fields[rate]:>9}"),
                 TimeElapsedColumn(),
+                TextColumn("{task.fields[left]:>12}"),
                 console=Console(),
                 transient=True,
             )
@@ -81,12 +98,19 @@ class Progress:
         now = time.monotonic()
         with self._lock:
             step = self._steps.setdefault(name, _Step(now, now))
-            step.done, step.end = done, now
+            step.done, step.total, step.end = done, total, now
             if self._bars is not None:
                 if step.task is None:
-                    step.task = self._bars.add_task(name, total=total, rate="")
+                    step.task = self._bars.add_task(
+                        name, total=total, count="", rate="", left=""
+                    )
                 self._bars.update(
-                    step.task, completed=done, total=total, rate=step.rate()
+                    step.task,
+                    completed=done,
+                    total=total,
+                    count=step.count(),
+                    rate=step.rate(),
+                    left=step.left(),
                 )
 
     def finish(self) -> None:

@@ -389,7 +389,8 @@ class _Proposer:
                     self._done.questions.append(
                         f"Lifecycle stage “{label}” reads like customers who have "
                         "left. HubSpot moves that property by itself, so it is not "
-                        "proposed as evidence; if it is, append to seeds/churn_signals.csv:"
+                        "proposed as evidence; if it is, append to "
+                        "seeds/churn_signals.csv:"
                         f"\n    {line}"
                     )
 

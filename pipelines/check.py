@@ -49,7 +49,7 @@ def check(target: str | None) -> Iterator[Answer | Proposal]:
     if definitions is not None:
         try:
             yield propose(client, definitions)
-        except HubsyncError as error:
+        except ConfigurationError as error:
             yield _failed("policy proposal", error)
 
 

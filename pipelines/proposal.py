@@ -239,9 +239,10 @@ class _Proposer:
     # What says that a customer left
 
     def _customer_status(self) -> None:
+        everything = self._definitions.properties.get("companies", [])
         properties = [
             each
-            for each in self._definitions.properties.get("companies", [])
+            for each in everything
             if each.get("type") == "enumeration"
             and each.get("fieldType") in ("select", "radio")
             and not each.get("hubspotDefined")
@@ -252,9 +253,11 @@ class _Proposer:
             for row in self._known.get("churn_signals", [])
             if row.values["object_type"] == "companies"
         }
-        if known := [each for each in properties if each["name"] in mapped]:
-            for each in known:
-                self._signals(each)
+        # Somebody has said which property it is: only its options can be missing.
+        if any(each["name"] in mapped for each in everything):
+            for each in properties:
+                if each["name"] in mapped:
+                    self._signals(each)
             return
         alike = [each for each in properties if self._is_status_like(each)]
         sure = [each for each in alike if self._is_about_customers(each)]

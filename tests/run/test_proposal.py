@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pipelines import policy, terminal
+from pipelines import proposal as proposal_module
 from pipelines.warehouse import Warehouse
 from sandbox import Portal, Server, serve
 from tests.conftest import PG_VARIABLES, Databases
@@ -406,6 +407,39 @@ def test_of_two_customer_statuses_none_is_chosen_and_both_are_asked_about(
     asked = "\n".join(answer["proposal"]["questions"])
     for name in ("customer_state", "account_status"):
         assert f"STATUS_CHURNED,churn,companies,,,{name},c,,error" in asked
+
+
+@pytest.mark.usefixtures("duckdb_file", "server")
+def test_where_somebody_has_said_what_churn_is_no_other_property_is_proposed(
+    portal: Portal, seeds: Path, hubsync: Hubsync
+) -> None:
+    given = status_property("state", "Customer state", a="Active", c="Churned")
+    portal.add_property("companies", given)
+    with (seeds / "churn_signals.csv").open("a") as handle:
+        handle.write("LEFT,churn,companies,,,hs_lead_status,UNQUALIFIED,,error\n")
+    assert proposed(proposal(hubsync), "churn_signals") == []
+
+
+@pytest.mark.usefixtures("duckdb_file", "server")
+def test_a_new_option_of_the_known_status_is_proposed_and_the_others_left(
+    portal: Portal, hubsync: Hubsync
+) -> None:
+    options = {"active": "Active", "churned": "Churned", "gone": "Terminated"}
+    given = status_property("customer_status", "Customer status", **options)
+    portal.add_property("companies", given)
+    (row,) = proposed(proposal(hubsync), "churn_signals")
+    assert (row["values"]["value"], row["values"]["effect"]) == ("gone", "churn")
+
+
+def test_no_hint_means_two_things() -> None:
+    hints = proposal_module._Hints.read()
+    for name, groups in hints._groups.items():
+        words = [word for group in groups.values() for word in group]
+        assert len(words) == len(set(words)), name
+    # A stem that holds one of these would recognise nothing.
+    unsaid = hints._lists["not_renewal_pipeline_stems"]
+    for stem in hints._lists["renewal_pipeline_stems"]:
+        assert not any(word in stem for word in unsaid), stem
 
 
 @pytest.mark.usefixtures("duckdb_file")

@@ -23,7 +23,7 @@ def test_a_terminal_shows_step_count_rate_and_time_left(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=120)
+    console = Console(file=screen, force_terminal=True, width=80)
     monkeypatch.setattr(progress, "Console", lambda: console)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     with Progress() as running:
@@ -37,11 +37,11 @@ def test_a_terminal_shows_step_count_rate_and_time_left(
         assert text in shown
 
 
-def test_no_time_left_is_told_while_nobody_can_know_it(clock: list[float]) -> None:
+def test_no_time_left_is_told_while_nobody_can_know_it() -> None:
     step = progress._Step(100.0, 100.1, done=10, total=1000)
-    assert (step.rate(), step.left()) == ("", "")  # too soon
-    assert progress._Step(100.0, 110.0, done=10).left() == ""  # of how much?
-    assert progress._Step(0.0, 3600.0, done=1, total=3).left() == "2:00:00 left"
+    assert (step.rate(), step.time()) == ("", "0:00")  # too soon
+    assert progress._Step(100.0, 110.0, done=10).time() == "0:10"  # of how much?
+    assert progress._Step(0.0, 3600.0, done=1, total=3).time() == "2:00:00 left"
 
 
 def test_a_pipe_gets_one_line_per_step(
@@ -61,3 +61,21 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(quiet=True) as running:
         running("contacts", 100, 200)
     assert capsys.readouterr().out == ""
+
+
+def test_transforming_and_publishing_are_two_steps_that_count_from_one() -> None:
+    from types import SimpleNamespace as Event
+
+    from pipelines.transform import _NodeProgress
+
+    told: list[tuple[str, int, int | None]] = []
+    for step, total in (("transforming and testing", 2), ("publishing", 1)):
+        nodes = _NodeProgress(lambda *each: told.append(each), step)
+        for _ in range(total):
+            line = Event(info=Event(name="LogStartLine"), data=Event(total=total))
+            nodes(line)
+    assert told == [
+        ("transforming and testing", 1, 2),
+        ("transforming and testing", 2, 2),
+        ("publishing", 1, 1),
+    ]

@@ -52,8 +52,8 @@ class Progress:
 
     On a terminal each step shows what was done of how much, the rate and the time that
     is left, or that it took where the end is not known. Steps may overlap: object types
-    are read side by side. `finish` leaves one line behind for each. Silent with `quiet`,
-    which `--json` uses.
+    are read side by side. `finish` leaves one line behind for each. Silent with
+    `quiet`, which `--json` uses.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:

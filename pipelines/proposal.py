@@ -1,20 +1,19 @@
 """Policy rows that a portal's own pipelines and properties suggest, to be read first.
 
 HubSpot's metadata (closed, probability) needs no row: the models read it themselves.
-Rows are about what metadata does not say, and are recognised by the words of
-`dbt_project/policy_hints.yml`. What those words do not settle is a question, not a row;
-a row that can end somebody's access is marked, and says how many records it is about.
+Rows are about what metadata does not say, and are recognised by the words of dbt_project's
+`policy_hints.toml`. What those words do not settle is a question, not a row; a row
+that can end access is marked, and says how many records it is about today.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-
-import yaml
 
 from pipelines import policy
 from pipelines.errors import ConfigurationError, HubsyncError
@@ -631,7 +630,7 @@ def _hubspot_meaning(stage: Json) -> str | None:
 
 
 class _Hints:
-    """`policy_hints.yml`, each entry as a text is compared with it."""
+    """`policy_hints.toml`, each entry as a text is compared with it."""
 
     def __init__(self, words: dict[str, Any]) -> None:
         self._lists = {
@@ -647,10 +646,10 @@ class _Hints:
 
     @classmethod
     def read(cls) -> _Hints:
-        path = policy.SEEDS.parent / "policy_hints.yml"
+        path = policy.SEEDS.parent / "policy_hints.toml"
         try:
-            return cls(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            return cls(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigurationError(
                 f"dbt_project/{path.name} cannot be read: {error}. Nothing was "
                 "proposed or written."

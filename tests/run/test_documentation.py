@@ -158,7 +158,7 @@ def prepare(
     """Put the database, the portal and the settings into a documented state."""
     seeds = tmp_path / "dbt_project" / "seeds"
     shutil.copytree(policy.SEEDS, seeds)
-    shutil.copy(policy.SEEDS.parent / "policy_hints.yml", seeds.parent)
+    shutil.copy(policy.SEEDS.parent / "policy_hints.toml", seeds.parent)
     monkeypatch.setattr(policy, "SEEDS", seeds)
     held = tmp_path / "held.duckdb"  # once a block has come so far
 

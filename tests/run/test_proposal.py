@@ -303,7 +303,7 @@ def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shipped policy in a folder that a test may write to."""
     folder = tmp_path / "dbt_project" / "seeds"
     shutil.copytree(policy.SEEDS, folder)
-    shutil.copy(policy.SEEDS.parent / "policy_hints.yml", folder.parent)
+    shutil.copy(policy.SEEDS.parent / "policy_hints.toml", folder.parent)
     monkeypatch.setattr(policy, "SEEDS", folder)
     return folder
 

@@ -1,8 +1,8 @@
 """Policy rows that a portal's own pipelines and properties suggest, to be read first.
 
 HubSpot's metadata (closed, probability) needs no row: the models read it themselves.
-Rows are about what metadata does not say, and are recognised by the words of dbt_project's
-`policy_hints.toml`. What those words do not settle is a question, not a row; a row
+Rows are about what metadata does not say, and are recognised by the words of
+`dbt_project/policy_hints.toml`. What those do not settle is a question, not a row; a row
 that can end access is marked, and says how many records it is about today.
 """
 

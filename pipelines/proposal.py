@@ -2,8 +2,8 @@
 
 HubSpot's metadata (closed, probability) needs no row: the models read it themselves.
 Rows are about what metadata does not say, and are recognised by the words of
-`dbt_project/policy_hints.toml`. What those do not settle is a question, not a row; a row
-that can end access is marked, and says how many records it is about today.
+`dbt_project/policy_hints.toml`. What those do not settle is a question, not a row. A
+row that can end access is marked, and says how many records it is about today.
 """
 
 from __future__ import annotations

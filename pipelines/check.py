@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,8 +10,12 @@ from pipelines import policy
 from pipelines.errors import ConfigurationError, HubsyncError
 from pipelines.hubspot.client import HubSpot, NotFound
 from pipelines.hubspot.definitions import Definitions, read_definitions
+from pipelines.proposal import Proposal, propose
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse
+
+_SCHEMAS = ("hubspot_raw", "staging", "intermediate", "app", "ops", "hubspot")
+_OLDEST_POSTGRESQL = 15  # the first with MERGE
 
 
 @dataclass(frozen=True)
@@ -22,14 +27,16 @@ class Answer:
     exit_code: int = 0
 
 
-def check(target: str | None) -> Iterator[Answer]:
-    """Every check in turn; a failed one does not keep the others from answering."""
+def check(target: str | None) -> Iterator[Answer | Proposal]:
+    """Every check in turn; a failed one does not keep the others from answering. Last,
+    where the portal could be read, the policy rows that it suggests."""
     try:
         settings = Settings.load()
         yield Answer("token", f"present, for {settings.base_url}")
     except HubsyncError as error:
         yield _failed("token", error)
         settings = None
+    definitions = None
     if settings is not None:
         client = HubSpot(settings)
         try:
@@ -38,7 +45,12 @@ def check(target: str | None) -> Iterator[Answer]:
             yield _failed("portal", error)
         else:
             yield from _portal(client, definitions)
-    yield _database(target)
+    yield from _database(target)
+    if definitions is not None:
+        try:
+            yield propose(client, definitions)
+        except ConfigurationError as error:
+            yield _failed("policy proposal", error)
 
 
 def _failed(subject: str, error: HubsyncError) -> Answer:
@@ -91,13 +103,63 @@ def _scopes(client: HubSpot, definitions: Definitions) -> Iterator[Answer]:
         yield Answer("scopes", f"may read {', '.join(readable)}")
 
 
-def _database(target: str | None) -> Answer:
+def _database(target: str | None) -> Iterator[Answer]:
     try:
         warehouse = Warehouse.from_environment(target)
         if warehouse.path is not None and not warehouse.path.exists():
-            return Answer("database", f"{warehouse.describe()}, made by the first sync")
+            folder = warehouse.path.absolute().parent
+            if not os.access(folder, os.W_OK):
+                yield Answer("database", f"{folder} may not be written to", 2)
+                return
+            yield Answer("database", f"{warehouse.describe()}, made by the first sync")
+            return
         with warehouse.connect() as connection:
             connection.execute("select 1")
+        yield Answer("database", f"{warehouse.describe()}, reachable")
+        yield from _roles(warehouse)
     except HubsyncError as error:
-        return _failed("database", error)
-    return Answer("database", f"{warehouse.describe()}, reachable")
+        yield _failed("database", error)
+
+
+def _roles(warehouse: Warehouse) -> Iterator[Answer]:
+    """Whether hubsync may do what it does, and whether somebody may read the result."""
+    rights = warehouse.privileges()
+    if rights is None:
+        return
+    if rights.server_version < _OLDEST_POSTGRESQL:
+        yield Answer(
+            "database",
+            f"PostgreSQL {rights.server_version} is too old: hubsync needs "
+            f"{_OLDEST_POSTGRESQL} or newer",
+            2,
+        )
+    missing = [each for each in _SCHEMAS if each not in rights.schemas]
+    closed = [each for each in _SCHEMAS if rights.schemas.get(each) is False]
+    if missing and not rights.may_create_schemas:
+        yield Answer(
+            "roles",
+            f"{rights.user} may not create the schemas {', '.join(missing)}; "
+            "deploy/roles.sql makes a user that may",
+            2,
+        )
+    elif closed:
+        yield Answer(
+            "roles",
+            f"{rights.user} may not write to {', '.join(closed)}, which "
+            "belongs to somebody else; deploy/roles.sql says what to grant",
+            2,
+        )
+    else:
+        more = (
+            ", and everything else as a superuser: deploy/roles.sql makes a user that "
+            "may do no more than it needs"
+            if rights.is_superuser
+            else ""
+        )
+        yield Answer("roles", f"{rights.user} may do what a sync does{more}")
+    yield Answer(
+        "roles",
+        f"app may be read by {', '.join(rights.readers)}"
+        if rights.readers
+        else "app may be read by nobody else yet; deploy/roles.sql makes a reader",
+    )

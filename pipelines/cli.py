@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from pipelines.errors import HubsyncError
 
 if TYPE_CHECKING:
     from pipelines.decisions import Decision
+    from pipelines.proposal import Proposal
     from pipelines.sync import Finished
 
 _EXAMPLES = """
@@ -106,22 +108,40 @@ def _unexpected(error: Exception) -> None:
     _say(f"{sentence} The details are in {log.name}.")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Usage errors in the voice of every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        import difflib
+
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            known = [name.strip(" '") for name in wrong.group(2).split(",")]
+            near = difflib.get_close_matches(wrong.group(1), known, 1)
+            said = f"{wrong.group(1)!r} is none of {', '.join(known)}"
+            message = said + (f"; did you mean {near[0]}?" if near else ".")
+        else:
+            message = f"{message[0].upper()}{message[1:]}."
+        self.print_usage(sys.stderr)
+        _say(f"{message} {self.prog} --help shows examples. Nothing was done.")
+        raise SystemExit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hubsync",
         description="HubSpot as the single source of truth for the app's customers, "
         "contacts, subscriptions and access.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, text: str, example: str) -> Any:
+    def command(name: str, run: Any, text: str, *examples: str) -> Any:
         added = commands.add_parser(
             name,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
-            epilog=f"example:\n  {example}",
+            epilog="\n  ".join(["examples:", *examples]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         added.set_defaults(run=run)
@@ -166,7 +186,16 @@ def _parser() -> argparse.ArgumentParser:
         "check",
         _check,
         "the configuration and the policy against the real portal and database",
-        "SOURCES__HUBSPOT__ACCESS_TOKEN=… hubsync check",
+        "hubsync check                    what is missing, and a policy proposal",
+        "hubsync check --write-policy     … written to dbt_project/seeds",
+    )
+    check.add_argument(
+        "--write-policy",
+        action="store_true",
+        help="append the proposed rows to dbt_project/seeds; on a terminal it asks",
+    )
+    check.add_argument(
+        "--yes", action="store_true", help="with --write-policy: do not ask"
     )
     reconcile = command(
         "reconcile",
@@ -222,6 +251,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MINUTES",
         help="default: HUBSYNC_STALE_MINUTES, else 60",
     )
+    completion = command(
+        "completion",
+        _completion,
+        "print the completion script of a shell",
+        'eval "$(hubsync completion bash)"       in ~/.bashrc',
+        'hubsync completion zsh > "${fpath[1]}/_hubsync"',
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     portal = commands.add_parser(
         "portal",
         help="a local HubSpot with example data, for development",
@@ -402,19 +439,55 @@ def _check(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from pipelines import terminal
-    from pipelines.check import check
+    from pipelines.check import Answer, check
     from pipelines.redaction import mask_logs
 
     mask_logs()
-    answers = []
+    answers, proposal = [], None
     for answer in check(arguments.target):
+        if not isinstance(answer, Answer):
+            proposal = answer
+            continue
         answers.append(answer)
         if not arguments.json:
             terminal.print_answer(answer)
     code = max(answer.exit_code for answer in answers)
+    if proposal is not None and not arguments.json:
+        terminal.print_proposal(proposal)
+    written = _write_policy(arguments, proposal) if arguments.write_policy else []
     if arguments.json:
-        _print_json({"ok": code == 0, "answers": [asdict(each) for each in answers]})
+        _print_json(
+            {
+                "ok": code == 0,
+                "answers": [asdict(each) for each in answers],
+                "proposal": asdict(proposal) if proposal else None,
+                "written": written,
+            }
+        )
+    elif proposal is not None and proposal.rows and not written:
+        terminal.print_how_to_write()
     return code
+
+
+def _write_policy(
+    arguments: argparse.Namespace, proposal: Proposal | None
+) -> list[str]:
+    """Append the proposed rows; the names of the files that changed."""
+    from pipelines import policy, terminal
+
+    if proposal is None:
+        _say("The portal could not be read, so no policy was proposed or written.")
+        return []
+    changes = policy.additions((row.seed, row.values) for row in proposal.rows)
+    if not arguments.json:
+        terminal.print_changes(changes)
+    asks = not (arguments.yes or arguments.json) and sys.stdin.isatty()
+    if changes and asks and not terminal.agreed("Write these rows?"):
+        return []
+    policy.write(changes)
+    if changes and not arguments.json:
+        terminal.print_written(changes)
+    return [change.file for change in changes]
 
 
 def _reconcile(arguments: argparse.Namespace) -> int:
@@ -444,6 +517,13 @@ def _portal(arguments: argparse.Namespace) -> int:
     from sandbox.__main__ import main as serve_portal
 
     return serve_portal(arguments.rest) or 0
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(_parser(), arguments.shell))
+    return 0
 
 
 def _run_as_json(done: Finished) -> dict[str, Any]:

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Iterator
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +45,11 @@ class Row:
     file: str
     line: int
     values: dict[str, str]
+
+    @property
+    def seed(self) -> str:
+        """The seed's name, as dbt has it."""
+        return Path(self.file).stem
 
 
 def check(definitions: Definitions) -> list[str]:
@@ -76,6 +85,133 @@ def rows() -> Iterator[Row]:
                 yield row
 
 
+def read_seed(name: str) -> list[dict[str, str]]:
+    """The rows of one file, also of those that are not about the portal.
+
+    Raises ConfigurationError for a bad file.
+    """
+    seed = _declared().get(name, Seed())
+    return [row.values for row in _read(*_path(name), seed)]
+
+
+def as_line(seed: str, values: dict[str, str], if_missing: str = "error") -> str:
+    """A row as the line to append to its file, in the order of the file's columns."""
+    path, file = _path(seed)
+    columns = _columns(path, file)
+    return _csv_line(columns, {"if_missing": if_missing, **values})
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an addition makes of a file; `diff` is unified, for people."""
+
+    file: str
+    path: Path
+    before: bytes
+    after: bytes
+
+    @property
+    def diff(self) -> str:
+        """Added lines with what stands before them."""
+        old, new = (
+            content.decode("utf-8-sig").splitlines(keepends=False)
+            for content in (self.before, self.after)
+        )
+        return "\n".join(
+            difflib.unified_diff(old, new, self.file, self.file, lineterm="", n=1)
+        )
+
+
+def additions(rows: Iterable[tuple[str, dict[str, str]]]) -> list[Change]:
+    """The files with `(seed, values)` rows appended; every byte that is there stays.
+
+    Writes nothing. Raises ConfigurationError for a file that cannot be read as policy,
+    before or after.
+    """
+    lines: dict[str, list[dict[str, str]]] = {}
+    for seed, values in rows:
+        lines.setdefault(seed, []).append(values)
+    declared = _declared()
+    changes = []
+    for seed, added in lines.items():
+        path, file = _path(seed)
+        before_rows = len(list(_read(path, file, declared.get(seed, Seed()))))
+        before = path.read_bytes()
+        columns = _columns(path, file)
+        newline = b"\r\n" if b"\r\n" in before else b"\n"
+        gap = b"" if before.endswith(b"\n") else newline
+        appended = b"".join(
+            _csv_line(columns, values).encode() + newline for values in added
+        )
+        change = Change(file, path, before, before + gap + appended)
+        # The same reader as a sync's: what it would refuse is never written.
+        with tempfile.NamedTemporaryFile(suffix=".csv") as trial:
+            trial.write(change.after)
+            trial.flush()
+            again = list(_read(Path(trial.name), file, declared.get(seed, Seed())))
+        if len(again) != before_rows + len(added):
+            raise ConfigurationError(
+                f"The policy file {file} ends in the middle of a row, so nothing can "
+                "be appended to it. Nothing was written."
+            )
+        changes.append(change)
+    return changes
+
+
+def write(changes: list[Change]) -> None:
+    """Put every changed file in place, each at once: no reader sees half of one.
+
+    Raises ConfigurationError where a folder or file may not be written, or was edited
+    since it was read; then no file was touched, or the message names those that were.
+    """
+    written: list[str] = []
+    waiting: list[tuple[Path, Change]] = []
+    try:
+        for change in changes:
+            descriptor, name = tempfile.mkstemp(
+                dir=change.path.parent, prefix=f".{change.path.name}."
+            )
+            waiting.append((Path(name), change))
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(change.after)
+            os.chmod(name, change.path.stat().st_mode & 0o7777)
+        for temporary, change in waiting:
+            if change.path.read_bytes() != change.before:
+                raise OSError(f"{change.file} was edited in the meantime")
+            os.replace(temporary, change.path)
+            written.append(change.file)
+    except OSError as error:
+        done = f"{', '.join(written)} were" if written else "Nothing was"
+        raise ConfigurationError(
+            f"The policy cannot be written: {error}. {done} written. Run it again, or "
+            "copy the rows from hubsync check."
+        ) from None
+    finally:
+        for temporary, _ in waiting:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def _path(seed: str) -> tuple[Path, str]:
+    """A seed's file, and what messages call it."""
+    return SEEDS / f"{seed}.csv", f"dbt_project/seeds/{seed}.csv"
+
+
+def _columns(path: Path, file: str) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            return next(csv.reader(handle), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _unreadable(file, error) from None
+
+
+def _csv_line(columns: list[str], values: dict[str, str]) -> str:
+    text = io.StringIO()
+    row = [values.get(name, "") for name in columns]
+    csv.writer(text, lineterminator="").writerow(row)
+    return text.getvalue()
+
+
 def _declared() -> dict[str, Seed]:
     document = yaml.safe_load((SEEDS / "_seeds.yml").read_text(encoding="utf-8"))
     declared = {}
@@ -106,10 +242,14 @@ def _read(path: Path, file: str, seed: Seed) -> Iterator[Row]:
             for record in reader:
                 yield Row(file, reader.line_num, _values(record, file, reader, seed))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(
-            f"The policy file {file} cannot be read: {error}. "
-            "Nothing was loaded or published."
-        ) from None
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: str, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"The policy file {file} cannot be read: {error}. "
+        "Nothing was loaded or published."
+    )
 
 
 def _values(
@@ -145,13 +285,13 @@ def _problem(values: dict[str, str], definitions: Definitions) -> str | None:
         return _missing("object type", kind, "", types)
     pipelines = definitions.pipelines.get(kind, [])
     if wanted := values.get("pipeline"):
-        pipelines = [p for p in pipelines if _is_called(p, wanted)]
+        pipelines = [p for p in pipelines if is_called(p, wanted)]
         if not pipelines:
             known = _names(definitions.pipelines.get(kind, []), "id")
             return _missing("pipeline", wanted, f" of {kind}", known)
     if wanted := values.get("stage"):
         stages = [s for p in pipelines for s in p.get("stages") or []]
-        if not any(_is_called(stage, wanted) for stage in stages):
+        if not any(is_called(stage, wanted) for stage in stages):
             where = values.get("pipeline")
             where = f" in pipeline {where!r} of {kind}" if where else f" of {kind}"
             return _missing("stage", wanted, where, _names(stages, "id"))
@@ -170,7 +310,7 @@ def _problem(values: dict[str, str], definitions: Definitions) -> str | None:
     return None
 
 
-def _is_called(item: Json, wanted: str) -> bool:
+def is_called(item: Json, wanted: str) -> bool:
     """By id, or by label in any case: as the models read these rows."""
     label = str(item.get("label") or "")
     return str(item.get("id")) == wanted or label.casefold() == wanted.casefold()

@@ -14,7 +14,6 @@ from rich.progress import (
     SpinnerColumn,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
 )
 from rich.progress import Progress as Bars
 
@@ -27,6 +26,7 @@ class _Step:
     begin: float
     end: float
     done: int = 0
+    total: int | None = None
     task: TaskID | None = None
 
     def rate(self) -> str:
@@ -35,12 +35,25 @@ class _Step:
             return ""
         return f"{self.done / spent:,.0f}/s"
 
+    def time(self) -> str:
+        """How long it will take, at the rate so far; how long it has taken, while
+        nobody can know that."""
+        spent = self.end - self.begin
+        if spent < _RATE_AFTER or not self.done or not self.total:
+            return _clock(spent)
+        return f"{_clock(max(self.total - self.done, 0) * spent / self.done)} left"
+
+    def count(self) -> str:
+        return f"{self.done:,}" + (f" of {self.total:,}" if self.total else "")
+
 
 class Progress:
     """Called as `progress(step, done, total)`, also from several threads at once.
 
-    Steps may overlap: object types are read side by side. `finish` leaves one line
-    behind for each. Silent with `quiet`, which `--json` uses.
+    On a terminal each step shows what was done of how much, the rate and the time that
+    is left, or that it took where the end is not known. Steps may overlap: object types
+    are read side by side. `finish` leaves one line behind for each. Silent with
+    `quiet`, which `--json` uses.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -54,10 +67,10 @@ class Progress:
             self._bars = Bars(
                 SpinnerColumn(),
                 TextColumn("{task.description:<24}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.completed:>9,}"),
-                TextColumn("{task.fields[rate]:>9}"),
-                TimeElapsedColumn(),
+                BarColumn(bar_width=10),  # the line fits into 80 columns
+                TextColumn("{task.fields[count]:>17}"),
+                TextColumn("{task.fields[rate]:>8}"),
+                TextColumn("{task.fields[time]:>11}"),
                 console=Console(),
                 transient=True,
             )
@@ -81,12 +94,19 @@ class Progress:
         now = time.monotonic()
         with self._lock:
             step = self._steps.setdefault(name, _Step(now, now))
-            step.done, step.end = done, now
+            step.done, step.total, step.end = done, total, now
             if self._bars is not None:
                 if step.task is None:
-                    step.task = self._bars.add_task(name, total=total, rate="")
+                    step.task = self._bars.add_task(
+                        name, total=total, count="", rate="", time=""
+                    )
                 self._bars.update(
-                    step.task, completed=done, total=total, rate=step.rate()
+                    step.task,
+                    completed=done,
+                    total=total,
+                    count=step.count(),
+                    rate=step.rate(),
+                    time=step.time(),
                 )
 
     def finish(self) -> None:
@@ -113,3 +133,9 @@ class Progress:
     def _close(self, step: _Step) -> None:
         if self._bars is not None and step.task is not None:
             self._bars.remove_task(step.task)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

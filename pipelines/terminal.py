@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pipelines.check import Answer
     from pipelines.decisions import Decision
     from pipelines.hubspot.comparison import Comparison, Difference
+    from pipelines.policy import Change
+    from pipelines.proposal import Proposal
     from pipelines.reconcile import Reconciliation
     from pipelines.sync import Finished
     from pipelines.undo import Undone
@@ -349,6 +351,88 @@ def print_answer(answer: Answer) -> None:
         Text("✓ ", style="green") if not answer.exit_code else Text("✗ ", style="red")
     )
     console.print(mark, f"{answer.subject}: {answer.text}", sep="", soft_wrap=True)
+
+
+def print_proposal(proposal: Proposal) -> None:
+    """How stages are read, the rows the portal suggests, and what a person must say."""
+    console = _console()
+    if proposal.stages:
+        console.print()
+        console.print("Deals, as a sync reads them:", style="bold")
+        table = _table("pipeline", "id", "counts as", "stage", "id", "means")
+        before = None
+        for each in proposal.stages:
+            first = (each.pipeline, each.pipeline_id, each.role)
+            if each.pipeline_id == before:
+                first = ("", "", "")
+            table.add_row(*first, each.stage, each.stage_id, each.meaning)
+            before = each.pipeline_id
+        console.print(table)
+    console.print()
+    if not proposal.rows:
+        console.print("Policy: nothing to propose; it says what this portal suggests.")
+    else:
+        console.print(
+            f"Policy proposal, {_many(len(proposal.rows), 'row')} that this portal "
+            "suggests:",
+            style="bold",
+        )
+    for row in proposal.rows:
+        mark = Text("? ", style="yellow") if row.confirm else Text("+ ", style="green")
+        values = ",".join(row.values.values())
+        today = "" if row.records is None else f"; {_many(row.records, 'record')} today"
+        console.print(mark, f"{row.seed}: {values}", sep="", soft_wrap=True)
+        console.print(f"    {row.why}{today}", soft_wrap=True)
+    if any(row.confirm for row in proposal.rows):
+        console.print(
+            "Rows with ? rest on a name and can end access: are they right?",
+            style="yellow",
+            soft_wrap=True,
+        )
+    if proposal.questions:
+        console.print()
+        console.print("Not guessed, for you to say:", style="bold")
+    for question in proposal.questions:
+        console.print(f"- {question}", soft_wrap=True)
+
+
+def print_how_to_write() -> None:
+    """What comes after a proposal that was not written."""
+    _console().print(
+        "\nhubsync check --write-policy appends these rows to dbt_project/seeds.",
+        soft_wrap=True,
+    )
+
+
+def print_changes(changes: list[Change]) -> None:
+    """What would be written, as a diff."""
+    console = _console()
+    console.print()
+    for change in changes:
+        console.print(change.diff, soft_wrap=True)
+
+
+def print_written(changes: list[Change]) -> None:
+    """Where it went, and what to do before anything is published."""
+    console = _console()
+    console.print(
+        f"Written to {', '.join(change.file for change in changes)}; every row that "
+        "was there is as it was.",
+        soft_wrap=True,
+    )
+    console.print("hubsync plan shows whose access they would change.", soft_wrap=True)
+
+
+def agreed(question: str) -> bool:
+    """Ask on the terminal; anything but yes is no."""
+    try:
+        return input(f"{question} [y/N] ").strip().casefold() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def print_reconciliation(done: Reconciliation) -> None:

@@ -61,18 +61,18 @@ class Transformation:
     ) -> None:
         self._warehouse = warehouse
         self._variables = f'{{"run_id": "{run_id}", "now": "{now.isoformat()}"}}'
-        self._callbacks = [_NodeProgress(progress)] if progress else []
+        self._progress = progress
         self._manifest: Manifest | None = None
         self.report = TransformReport()
 
     def decide(self) -> None:
         """Build and test everything but `app`, which stays as it is."""
-        self._build("--exclude", "path:models/app")
+        self._build("transforming and testing", "--exclude", "path:models/app")
 
     def publish(self) -> None:
         """Merge what was decided into `app`. Only after a `decide` that raised nothing:
         dbt is not asked again whether its tests have passed."""
-        self._build("--select", "path:models/app")
+        self._build("publishing", "--select", "path:models/app")
 
     def make_views(self) -> None:
         """The analysts' typed views anew. Nobody's access depends on them: that they
@@ -83,9 +83,9 @@ class Transformation:
                 f"The typed views of schema hubspot could not be made: {_reason(made)}"
             )
 
-    def _build(self, *selection: str) -> None:
+    def _build(self, step: str, *selection: str) -> None:
         outcome = self._invoke(
-            self._callbacks,
+            [_NodeProgress(self._progress, step)] if self._progress else [],
             "build",
             *("--vars", self._variables),
             # Unit tests prove the code, not the data; `make test` runs them.
@@ -205,14 +205,15 @@ def _options(warehouse: Warehouse) -> list[str]:
 class _NodeProgress:
     """dbt's events as progress: one step, in which every node counts."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, step: str) -> None:
         self._progress = progress
+        self._step = step
         self._nodes = 0
 
     def __call__(self, event: Any) -> None:
         if event.info.name == "LogStartLine":
             self._nodes += 1
-            self._progress("transforming and testing", self._nodes, event.data.total)
+            self._progress(self._step, self._nodes, event.data.total)
 
 
 def _invoke(runner: dbtRunner, arguments: list[str]) -> dbtRunnerResult:

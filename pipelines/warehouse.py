@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -30,6 +31,19 @@ _BUSY = (
     "Another sync is running on {where}. This one did nothing; the next scheduled "
     "run will catch up."
 )
+
+
+@dataclass(frozen=True)
+class Privileges:
+    """A PostgreSQL user's rights: `schemas` says of each whether it may be used and
+    written to, `readers` who else may use schema app."""
+
+    user: str
+    is_superuser: bool
+    server_version: int
+    may_create_schemas: bool
+    schemas: dict[str, bool]
+    readers: list[str]
 
 
 class Connection:
@@ -201,6 +215,35 @@ class Warehouse:
         }
         credentials.query = {key: value for key, value in query.items() if value}
         return dlt.destinations.postgres(credentials)
+
+    def privileges(self) -> Privileges | None:
+        """What the server lets this user do; None for DuckDB, which has no users."""
+        if self.target == "duckdb":
+            return None
+        with self.connect() as connection:
+            ((user, superuser, version, may_create),) = connection.execute(
+                "select current_user, rolsuper, "
+                "current_setting('server_version_num')::integer / 10000, "
+                "has_database_privilege(current_database(), 'create') "
+                "from pg_roles where rolname = current_user"
+            )
+            schemas = connection.execute(
+                "select nspname, has_schema_privilege(oid, 'create, usage') "
+                "from pg_namespace"
+            )
+            readers = connection.execute(
+                "select distinct grantee::regrole::text from pg_namespace, "
+                "aclexplode(nspacl) as granted where nspname = 'app' "
+                "and grantee not in (0, nspowner) order by 1"
+            )
+        return Privileges(
+            user,
+            bool(superuser),
+            int(version),
+            bool(may_create),
+            {str(name): bool(usable) for name, usable in schemas},
+            [str(row[0]) for row in readers],
+        )
 
     def holds(self, schema: str, name: str) -> bool:
         """`relation_exists`, without making a database file to find out."""

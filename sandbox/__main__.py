@@ -66,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hubsync portal",
         description="A HubSpot portal on this machine, with believable data.",
+        epilog="examples:\n"
+        "  hubsync portal                             200 companies on port 8765\n"
+        "  hubsync portal --companies 5000 --port 0   more of them, on a free port\n"
+        "  hubsync portal --fault-rate 0.05           as unreliable as a bad day",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=8765, help="0 picks a free one")
     parser.add_argument("--companies", type=int, default=200, help="how many")

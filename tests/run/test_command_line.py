@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
@@ -17,6 +18,12 @@ from tests.run.conftest import Hubsync
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = ("sync", "plan", "status", "check")
+EVERY_COMMAND = [
+    name
+    for action in cli._parser()._actions
+    if isinstance(action, argparse._SubParsersAction)
+    for name in action.choices
+]
 TOKEN = "pat-na1-this-is-a-secret-token"
 
 
@@ -29,12 +36,15 @@ def test_help_lists_every_command_and_every_exit_code(hubsync: Hubsync) -> None:
         assert re.search(rf"\n  {code} +\w", outcome.out)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(hubsync: Hubsync, command: str) -> None:
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_every_command_has_help_with_examples(hubsync: Hubsync, command: str) -> None:
     outcome = hubsync(command, "--help")
     assert outcome.code == 0
-    assert "example:" in outcome.out
-    assert "--json" in outcome.out
+    _, _, examples = outcome.out.partition("\nexamples:\n")
+    assert f"hubsync {command}" in examples
+    # What prints a result prints it as JSON too.
+    if command not in ("portal", "completion"):
+        assert "--json" in outcome.out
 
 
 def test_help_waits_for_no_library() -> None:
@@ -43,7 +53,8 @@ def test_help_waits_for_no_library() -> None:
         "from pipelines.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('dlt', 'dbt', 'duckdb', 'rich') if m in sys.modules])\n"
+        "heavy = ('dlt', 'dbt', 'duckdb', 'rich', 'shtab')\n"
+        "print([module for module in heavy if module in sys.modules])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -59,6 +70,50 @@ def test_wrong_usage_ends_with_2(hubsync: Hubsync, arguments: list[str]) -> None
     outcome = hubsync(*arguments)
     assert outcome.code == 2
     assert "usage: hubsync" in outcome.err
+
+
+def test_a_slip_of_the_pen_is_answered_with_the_nearest_command(
+    hubsync: Hubsync,
+) -> None:
+    outcome = hubsync("plam")
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[-1].startswith("hubsync: 'plam' is none of sync, ")
+    assert "did you mean plan? hubsync --help shows examples." in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["pla"], {"plan"}),
+        (["check", "--wr"], {"--write-policy"}),
+        (["sync", "--target", ""], {"duckdb", "postgres"}),
+    ],
+)
+def test_bash_completes_commands_options_and_values(
+    hubsync: Hubsync, tmp_path: Path, typed: list[str], offered: set[str]
+) -> None:
+    script = tmp_path / "hubsync.bash"
+    script.write_text(hubsync("completion", "bash").out, encoding="utf-8")
+    words = " ".join(f"'{word}'" for word in ("hubsync", *typed))
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"source {script} && COMP_WORDS=({words}) COMP_CWORD={len(typed)} && "
+            '_shtab_hubsync && printf "%s\\n" "${COMPREPLY[@]}"',
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(done.stdout.split()) == offered
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_every_command_too(hubsync: Hubsync, shell: str) -> None:
+    outcome = hubsync("completion", shell)
+    assert outcome.code == 0
+    assert all(command in outcome.out for command in EVERY_COMMAND)
 
 
 @pytest.mark.parametrize("command", ["undo", "report"])

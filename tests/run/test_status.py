@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.warehouse import Warehouse
 from sandbox import Portal, Server
+from tests.conftest import Databases, administer
 from tests.run.conftest import Hubsync
 
 
@@ -52,6 +53,33 @@ def test_check_answers_for_token_portal_scopes_policy_and_database(
     for subject in ("token", "portal", "scopes", "object types", "policy", "database"):
         assert f"✓ {subject}: " in outcome.out
     assert str(portal.portal_id) in outcome.out
+
+
+def test_check_says_what_a_postgresql_user_may_do_and_who_reads_app(
+    postgres_database: str,
+    postgres_server: dict[str, str],
+    databases: Databases,
+    server: Server,
+    hubsync: Hubsync,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sync, reader = databases.role("sync"), databases.role("app_reader")
+    outcome = hubsync("check", "--target", "postgres")
+    assert outcome.code == 0, outcome.out
+    assert f"✓ roles: {sync} may do what a sync does\n" in outcome.out
+    assert f"✓ roles: app may be read by {reader}\n" in outcome.out
+    monkeypatch.setenv("PGUSER", postgres_server["PGUSER"])
+    outcome = hubsync("check", "--target", "postgres")
+    assert outcome.code == 0
+    assert "and everything else as a superuser: deploy/roles.sql" in outcome.out
+    administer(
+        {**postgres_server, "PGDATABASE": postgres_database},
+        f'revoke create on database "{postgres_database}" from {sync}',
+    )
+    monkeypatch.setenv("PGUSER", sync)
+    outcome = hubsync("check", "--target", "postgres")
+    assert outcome.code == 2
+    assert f"✗ roles: {sync} may not create the schemas staging, " in outcome.out
 
 
 def test_check_names_every_missing_scope(

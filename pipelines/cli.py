@@ -170,6 +170,16 @@ def _parser() -> argparse.ArgumentParser:
         "load HubSpot, transform, test, and publish to app",
         "hubsync sync --target postgres",
     )
+    resident = command(
+        "run",
+        _run,
+        "sync again and again in one process, for seconds instead of minutes",
+        "hubsync run --every 60s",
+        "hubsync run --every 5m --json    a line of JSON per run",
+    )
+    resident.add_argument(
+        "--every", default="60s", metavar="TIME", help="30s, 5m or 1h (default: 60s)"
+    )
     plan = command(
         "plan",
         _plan,
@@ -240,7 +250,10 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--csv", action="store_true", help="print the changes as CSV, only that"
     )
-    for each in (sync, plan, status, check, reconcile, approve, reject, undo, why):
+    for each in (
+        *(sync, resident, plan, status, check, reconcile),
+        *(approve, reject, undo, why),
+    ):
         target(each)
         as_json(each)
     for each in (sync, plan):
@@ -279,19 +292,50 @@ def _sync(arguments: argparse.Namespace) -> int:
     changed = events(done.warehouse, done.run.run_id)
     findings = open_findings(done.warehouse)
     if arguments.json:
-        _print_json(
-            {
-                **_run_as_json(done),
-                "changes": changed,
-                "waiting": done.waiting,
-                "findings": findings,
-            }
-        )
+        _print_json(_sync_as_json(done, changed, findings))
         return done.run.exit_code
     from pipelines import terminal
 
     terminal.print_sync(done, changed, findings)
     return done.run.exit_code
+
+
+def _sync_as_json(
+    done: Finished, changed: list[dict[str, Any]], findings: dict[str, int]
+) -> dict[str, Any]:
+    return {
+        **_run_as_json(done),
+        "changes": changed,
+        "waiting": done.waiting,
+        "findings": findings,
+    }
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pipelines import resident, terminal
+    from pipelines.redaction import mask, mask_logs
+    from pipelines.sync import Finished, events, open_findings
+
+    mask_logs()
+
+    def told(outcome: Finished | Exception) -> None:
+        if not isinstance(outcome, Finished):
+            code, error = getattr(outcome, "exit_code", 1), mask(str(outcome)).strip()
+            if arguments.json:
+                _print_json({"exit_code": code, "error": error}, indent=None)
+            else:
+                terminal.print_failed_round(code, error)
+            return
+        changed = events(outcome.warehouse, outcome.run.run_id)
+        if arguments.json:
+            findings = open_findings(outcome.warehouse)
+            _print_json(_sync_as_json(outcome, changed, findings), indent=None)
+        else:
+            terminal.print_round(outcome, changed)
+
+    every = resident.parse_interval(arguments.every)
+    resident.run(every, target=arguments.target, told=told)
+    return 0
 
 
 def _plan(arguments: argparse.Namespace) -> int:

@@ -73,6 +73,33 @@ def print_sync(
     _line(console, "run", f"{run.run_id} into the {done.warehouse.describe()}")
 
 
+def print_round(done: Finished, events: list[dict[str, Any]]) -> None:
+    """One of many runs, in a line; more only where a person has to know."""
+    console, run = _console(), done.run
+    counts = Counter(_action(event) for event in events)
+    counts.pop(_WITHOUT, None)
+    seconds = sum(run.seconds.values())
+    said = [
+        f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+        f"exit code {run.exit_code}",
+        f"{seconds:.1f} s",
+        f"{sum(run.calls.values())} calls",
+        _counts(counts) or "nobody gained or lost access",
+    ]
+    if run.held:
+        said.append(f"{run.held} held: hubsync plan")
+    console.print(" · ".join(said), soft_wrap=True)
+    for note in done.notes:
+        console.print(f"  {note}", soft_wrap=True)
+
+
+def print_failed_round(exit_code: int, error: str) -> None:
+    """One of many runs that failed; the next one tries again."""
+    now = datetime.now(UTC)
+    text = f"{now:%Y-%m-%d %H:%M:%S} · exit code {exit_code} · {error}"
+    _console().print(text, soft_wrap=True)
+
+
 def print_plan(done: Finished, plan: dict[str, Any]) -> None:
     """What a sync would change, with a reason per customer."""
     console, changes = _console(), plan["changes"]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipelines.decisions import Decision
     from pipelines.hubspot.comparison import Comparison, Difference
     from pipelines.reconcile import Reconciliation
+    from pipelines.report import Written
     from pipelines.sync import Finished
     from pipelines.undo import Undone
 
@@ -340,6 +341,13 @@ def _waiting(console: Console, rows: list[dict[str, Any]]) -> None:
         console.print(
             f"  hubsync {word} {plan_id} --by NAME --reason TEXT", soft_wrap=True
         )
+
+
+def print_report(written: Written) -> None:
+    """Its first sentence, and where the rest is."""
+    console = _console()
+    console.print(f"{written.sentence}.", style="bold", soft_wrap=True)
+    _line(console, "report", f"{written.path} ({written.bytes / 1e6:.1f} MB)")
 
 
 def print_answer(answer: Answer) -> None:

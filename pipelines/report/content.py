@@ -114,6 +114,7 @@ class Content:
     reconciled: Row | None
     calls_today: int
     failed_runs: int
+    all_runs: int
     charts: Row
     customers: Row
     customer_count: int
@@ -189,6 +190,7 @@ def read(warehouse: Warehouse, limit_minutes: float) -> Content:
             if now.date() in calls
             else 0,
             failed_runs=sum(int(row["failed"]) for row in calls.values()),
+            all_runs=sum(int(row["runs"]) for row in calls.values()),
             charts=_charts(ask, now.date(), calls, runs),
             customers=_columns(names, customers, ask, waiting),
             customer_count=len(customers),
@@ -262,6 +264,10 @@ def _worklist(names: Names, findings: list[Row]) -> list[Row]:
         )
         shown = {**row, "record": record, "type": names.type(row["object_type"])}
         groups.setdefault((row["severity"], row["kind"]), []).append(shown)
+    for rows in groups.values():
+        common = len(rows) > 1 and len({row["what_to_do"] for row in rows}) == 1
+        for row in rows:  # then it is said once, above them
+            row["common"] = common
     order = list(WORDS["severities"])
     return [
         {

@@ -176,7 +176,7 @@
       const what = c.was[change] === c.is[change]
         ? (c.is[change] ? "other level" : "became a customer, without access")
         : c.is[change] ? "gained access" : "lost access";
-      const levels = c.from[change] === c.to[change] ? "" : ` (${c.from[change] ?? "none"} → ${c.to[change]})`;
+      const levels = (c.from[change] ?? "none") === c.to[change] ? "" : ` (${c.from[change] ?? "none"} → ${c.to[change]})`;
       list.append(make("li", {},
         make("span", { class: "quiet" }, instant(c.at[change]), " "), `${what}${levels}: `,
         `${told(c.reason[change])}`,
@@ -241,6 +241,8 @@
   // Charts
 
   const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+  const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
   const number = (value) =>
     value === null || value === undefined ? "–" : Math.abs(value).toLocaleString("en");
   let drawn = [];
@@ -259,23 +261,26 @@
         return;
       }
       const axis = { stroke: color("quiet"), font, grid: { stroke: color("grid"), width: 1 }, ticks: { show: false } };
-      const values = xs.length > 1 ? xs : [...xs];
       const half = xs.length > 1 ? (xs.at(-1) - xs[0]) / (xs.length - 1) / 2 : 43200;
       drawn.push(new uPlot({
         width: place.clientWidth,
-        height: 170,
+        height: 160,
+        padding: [null, 24, 0, 0],
         scales: {
           x: { time: false, range: [xs[0] - half, xs.at(-1) + half] },
           y: { range: (_, low, high) => [Math.min(0, low * 1.15), Math.max(high * 1.15, low < 0 ? 0.4 : 1)] },
         },
         cursor: { y: false, drag: { x: false, y: false } },
         axes: [
-          { ...axis, grid: { show: false }, space: 70, values: (_, splits) => splits.map((x) => label(x)),
-            splits: xs.length < 15 ? undefined : undefined },
+          { ...axis, size: 30, grid: { show: false }, splits: (u) => {
+            // At values that are there, as many as their labels have room for.
+            const step = Math.ceil(xs.length / Math.max(1, Math.floor(u.width / 80)));
+            return xs.filter((_, at) => (xs.length - 1 - at) % step === 0);
+          }, values: (_, splits) => splits.map((x) => label(x)) },
           { ...axis, size: 52, values: (_, splits) => splits.map((y) => (Number.isInteger(y) ? number(y) : "")) },
         ],
         series: [
-          { label: "", value: (_, x) => (x === null ? "" : label(values.reduce((a, b) => Math.abs(b - x) < Math.abs(a - x) ? b : a))) },
+          { label: "at", value: (_, x) => (x === null ? "" : label(xs.reduce((a, b) => Math.abs(b - x) < Math.abs(a - x) ? b : a))) },
           ...series.map((each) => ({
             label: each.label,
             stroke: color(each.color),
@@ -309,8 +314,7 @@
     chart("chart-runs", c.runs.map((_, at) => at), [
       { label: "done", values: c.seconds, color: "accent", dots: true },
       { label: "failed", values: c.failed, color: "bad", dots: true },
-    ], (x) => (c.runs[Math.round(x)] === undefined || Math.abs(x - Math.round(x)) > 0.01 ? ""
-      : short.format(new Date(c.runs[Math.round(x)] * 1000))),
+    ], (at) => (c.runs.at(-1) - c.runs[0] > 86400 ? date : clock).format(new Date(c.runs[at] * 1000)),
       `The last ${c.runs.length} syncs took ${c.seconds.filter((value) => value !== null).join(", ")} seconds.`);
   };
   draw();

@@ -99,13 +99,15 @@ check: $(STAMP) ## the configuration against your HubSpot and your database
 portal: $(STAMP) ## a local HubSpot with example data, for development
 	@$(BIN)/hubsync portal $(ARGS)
 
+SQL := dbt_project/models dbt_project/tests pipelines/report/sql
+
 .PHONY: lint
 lint: $(STAMP) ## ruff, mypy --strict, and sqlfluff in both SQL dialects
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict pipelines sandbox
-	@$(BIN)/sqlfluff lint --dialect postgres dbt_project/models dbt_project/tests
-	@$(BIN)/sqlfluff lint --dialect duckdb dbt_project/models dbt_project/tests
+	@$(BIN)/sqlfluff lint --dialect postgres $(SQL)
+	@$(BIN)/sqlfluff lint --dialect duckdb $(SQL)
 
 .PHONY: format
 format: $(STAMP) ## the mechanical half of lint

@@ -354,7 +354,9 @@ def _write_report(warehouse: Warehouse) -> None:
     """The page shows what was just decided, and not only after the next sync."""
     from pipelines.report import write_after
 
-    for note in write_after(warehouse):
+    notes: list[str] = []
+    write_after(warehouse, notes)
+    for note in notes:
         _say(note)
 
 
@@ -506,6 +508,7 @@ def _run_as_json(done: Finished) -> dict[str, Any]:
         "seconds": run.seconds,
         "policy_gaps": run.policy_gaps,
         "notes": done.notes,
+        "report": done.report,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from pipelines import alerts, decisions, evidence, ops, policy, report
@@ -20,7 +21,7 @@ from pipelines.transform import Transformation
 from pipelines.warehouse import Warehouse
 
 
-@dataclass(frozen=True)
+@dataclass
 class Finished:
     """A run that came to its end, and where it can be read about."""
 
@@ -29,6 +30,7 @@ class Finished:
     new_gaps: list[str]
     notes: list[str]
     waiting: list[dict[str, Any]]
+    report: Path | None = None
 
 
 def execute(
@@ -49,12 +51,14 @@ def execute(
             done = _run(command, warehouse, watch, full=full, quiet=quiet)
         except Exception as error:
             if command == "sync":
-                for note in report.write_after(warehouse):
+                unwritten: list[str] = []
+                report.write_after(warehouse, unwritten)
+                for note in unwritten:
                     error.add_note(note)
             raise
         watch.waiting = done.waiting
         if command == "sync":
-            done.notes.extend(report.write_after(warehouse))
+            done.report = report.write_after(warehouse, done.notes)
     done.notes.extend(watch.notes)
     return done
 

@@ -69,6 +69,8 @@ def print_sync(
     else:
         _line(console, "findings", "none")
     _notes(console, done)
+    if done.report:
+        _line(console, "report", str(done.report))
     _line(console, "run", f"{run.run_id} into the {done.warehouse.describe()}")
 
 

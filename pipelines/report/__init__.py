@@ -63,21 +63,22 @@ def write(warehouse: Warehouse, path: Path) -> Written:
     )
 
 
-def write_after(warehouse: Warehouse) -> list[str]:
-    """The report after a run, whatever became of it; a sentence where that failed.
+def write_after(warehouse: Warehouse, notes: list[str]) -> Path | None:
+    """The report after a run, whatever became of the run: where it is, or None and a
+    note that says why not.
 
     Raises nothing: the page is about the run, and no part of it.
     """
     try:
         path = report_path(warehouse)
         if path is not None and warehouse.holds("ops", "sync_runs"):
-            write(warehouse, path)
+            return write(warehouse, path).path
     except HubsyncError as error:
-        return [f"The report was not written: {error}"]
+        notes.append(f"The report was not written: {error}")
     except Exception as error:
         first = (str(error).strip().splitlines() or [""])[0][:200]
-        return [f"The report was not written ({type(error).__name__}: {first})."]
-    return []
+        notes.append(f"The report was not written ({type(error).__name__}: {first}).")
+    return None
 
 
 def _replace(path: Path, text: bytes) -> None:

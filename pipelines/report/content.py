@@ -227,6 +227,8 @@ def _held(names: Names, row: Row) -> Row:
         **_move(names, row),
         "change": words("changes", change),
         "hold": words("holds", row["hold_reason"]),
+        # Of protected customers each has a sentence of its own.
+        "hold_key": f"{row['hold_reason']} {row['hold_detail']}",
         "hubspot_url": url and url + row["customer_id"],
     }
 
@@ -356,9 +358,7 @@ def _columns(
     """All customers by column: smaller than rows, and quicker to search."""
     place = {row["customer_id"]: at for at, row in enumerate(customers)}
     facts = [names.fact(row["evidence"]) or {} for row in customers]
-    changes = [
-        row for row in ask.ask("changes") if row["customer_id"] in place
-    ]
+    changes = [row for row in ask.ask("changes") if row["customer_id"] in place]
     held = {row["customer_id"]: row for row in waiting}
     return {
         "id": [row["customer_id"] for row in customers],

@@ -67,13 +67,13 @@ def headline(content: Content) -> list[dict[str, str]]:
     waiting = len(content.waiting) + len(content.losses)
     if waiting:
         wait = "1 change waits" if waiting == 1 else f"{waiting:,} changes wait"
-        parts.append(
-            {"text": f"{wait} for you", "tone": "wait", "href": "#waiting"}
-        )
+        parts.append({"text": f"{wait} for you", "tone": "wait", "href": "#waiting"})
     fix = content.to_fix
     if fix:
-        text = "1 record in HubSpot needs" if fix == 1 else (
-            f"{fix:,} records in HubSpot need"
+        text = (
+            "1 record in HubSpot needs"
+            if fix == 1
+            else (f"{fix:,} records in HubSpot need")
         )
         parts.append({"text": f"{text} fixing", "tone": "wait", "href": "#fix"})
     if count := content.settings_to_fix:

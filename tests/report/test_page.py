@@ -117,9 +117,12 @@ def test_hostile_names_are_text_in_companies_stages_and_findings(
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     held = page.locator("#waiting .who").all_text_contents()
     assert set(HOSTILE) <= set(held)
-    assert any(STAGE in text for text in page.locator("#access .fact").all_inner_texts())
     assert any(
-        STATUS in text for text in page.locator("#fix li, #fix .common").all_inner_texts()
+        STAGE in text for text in page.locator("#access .fact").all_inner_texts()
+    )
+    assert any(
+        STATUS in text
+        for text in page.locator("#fix li, #fix .common").all_inner_texts()
     )
     for id, name in duckdb_story.churned.items():
         page.locator("#query").fill(id)

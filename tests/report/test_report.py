@@ -44,6 +44,7 @@ def test_a_report_that_cannot_be_written_fails_no_sync(story: Story) -> None:
     assert "The report was not written: " in story.printed[0]
     assert "cannot be written: No such file or directory." in story.printed[0]
     assert "The report was not written" not in story.printed[1]
+    assert f"report:          {story.page}" in story.printed[1]
 
 
 def test_held_changes_have_reason_evidence_and_the_commands(
@@ -96,8 +97,7 @@ def test_findings_are_a_worklist_by_what_to_do(story: Story) -> None:
     assert STATUS in unmapped["what_to_do"]
     assert unmapped["hubspot_url"].endswith(f"/record/0-2/{story.unmapped}")
     assert any(
-        PIPELINE in row["what_to_do"]
-        for row in groups["PIPELINE_WITHOUT_ROLE"]["rows"]
+        PIPELINE in row["what_to_do"] for row in groups["PIPELINE_WITHOUT_ROLE"]["rows"]
     )
     ((records,),) = story.rows(
         "select count(distinct object_type || object_id) from ops.findings "
@@ -119,9 +119,7 @@ def test_overrides_graces_and_other_ends_are_told_before_they_come(
     story: Story,
 ) -> None:
     ending = {group["kind"]: group["rows"] for group in read(story).ending}
-    told = {
-        row["customer_id"] for rows in ending.values() for row in rows
-    }
+    told = {row["customer_id"] for rows in ending.values() for row in rows}
     overrides = story.rows(
         "select customer_id from intermediate.int_customer_overrides "
         "where is_in_force and ends_at <= now() + interval '30 days'"
@@ -160,7 +158,7 @@ def test_the_last_reconcile_is_told_with_its_percentage(story: Story) -> None:
     insert = (
         "insert into ops.sync_runs (run_id, command, started_at, finished_at, status, "
         "rows_read, error) values (?, 'reconcile', now(), now(), ?, "
-        "'{\"companies\": 40, \"app.customers\": 30}', ?)"
+        '\'{"companies": 40, "app.customers": 30}\', ?)'
     )
     differ = "2 of 70 rows differ: 97.14 % in step. hubsync reconcile --repair mends."
     try:
@@ -196,14 +194,10 @@ def test_every_customer_is_in_the_search_and_a_merged_id_finds_its_survivor(
     assert set(of["waits"]) == {str(of["id"].index(id)) for id in story.churned}
 
 
-def test_no_contact_and_no_address_is_on_the_page(
-    story: Story, tmp_path: Path
-) -> None:
+def test_no_contact_and_no_address_is_on_the_page(story: Story, tmp_path: Path) -> None:
     html = story.write(tmp_path / "page.html")
     everything = unescape(html) + json.dumps(data_of(html), ensure_ascii=False)
-    people = story.rows(
-        "select email, phone from app.contacts where email is not null"
-    )
+    people = story.rows("select email, phone from app.contacts where email is not null")
     owners = story.rows(
         "select distinct owner_email from app.customers where owner_email is not null"
     )
@@ -326,11 +320,31 @@ def test_what_was_rejected_waits_no_longer_on_the_page(
     assert "Nothing waits for you." in html
 
 
+def test_an_object_type_that_is_held_back_is_on_top(synced: Path) -> None:
+    warehouse = Warehouse("duckdb", path=synced)
+    with warehouse.connect() as connection:
+        connection.execute(
+            "update ops.extract_guard set is_held = true, plan_id = 'abc', "
+            "detail = 'HubSpot gave 3 deals instead of 900.' "
+            "where object_type = 'deals'"
+        )
+        connection.execute("update ops.access_plan set held = false")
+    written = report.write(warehouse, synced.parent / "page.html")
+    assert written.sentence.startswith(
+        "HubSpot gave too few records; a part is held back · 1 change waits for you"
+    )
+    html = unescape(written.path.read_text(encoding="utf-8"))
+    assert "HubSpot gave 3 deals instead of 900." in html
+    assert "hubsync approve abc --by" in html
+
+
 def test_an_empty_variable_switches_it_off(
     synced: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HUBSYNC_REPORT", "")
-    assert report.write_after(Warehouse("duckdb", path=synced)) == []
+    notes: list[str] = []
+    assert report.write_after(Warehouse("duckdb", path=synced), notes) is None
+    assert notes == []
     assert not list(synced.parent.glob("*.html"))
 
 
@@ -344,8 +358,9 @@ def test_an_error_nobody_foresaw_keeps_the_old_page_and_is_a_sentence(
     path.write_text("the old page")
     monkeypatch.setenv("HUBSYNC_REPORT", str(path))
     monkeypatch.setattr(page, "render", render)
-    (note,) = report.write_after(Warehouse("duckdb", path=synced))
-    assert note == "The report was not written (KeyError: 'something')."
+    notes: list[str] = []
+    assert report.write_after(Warehouse("duckdb", path=synced), notes) is None
+    assert notes == ["The report was not written (KeyError: 'something')."]
     assert path.read_text() == "the old page"
     assert not list(synced.parent.glob(".*.new"))
 

@@ -1,5 +1,6 @@
 -- The worklist. What waits for approval has a place of its own on the page.
-select
+-- All columns, since a database may be older than the newest of them.
+select -- noqa: AM04
     findings.*,
     customers.name as customer_name,
     case
@@ -16,4 +17,5 @@ left join app.subscriptions as subscriptions
             when 'deals' then 'deal:' when 'subscriptions' then 'subscription:'
         end || findings.object_id
 where findings.kind not in ('CHANGE_HELD', 'EXTRACT_HELD')
-order by findings.first_seen_at desc, findings.object_type, findings.object_id
+order by
+    findings.first_seen_at desc, findings.object_type asc, findings.object_id asc

@@ -1,7 +1,7 @@
 -- The worklist. What waits for approval has a place of its own on the page.
 -- All columns, since a database may be older than the newest of them.
-select -- noqa: AM04
-    findings.*,
+select
+    findings.*, -- noqa: AM04
     customers.name as customer_name,
     case
         when findings.object_type = 'companies' then customers.name

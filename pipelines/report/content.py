@@ -110,6 +110,7 @@ class Content:
     settings_to_fix: int
     ending: list[Row]
     runs: list[Row]
+    last_sync: Row | None
     budget: Row | None
     reconciled: Row | None
     calls_today: int
@@ -183,6 +184,14 @@ def read(warehouse: Warehouse, limit_minutes: float) -> Content:
             ),
             ending=_ending(names, ask.ask("ending")),
             runs=runs[:_SHOWN_RUNS],
+            last_sync=next(
+                (
+                    run
+                    for run in runs
+                    if run["command"] == "sync" and run["status"] != "running"
+                ),
+                None,
+            ),
             # By `get`: a database may be older than these columns.
             budget=next((run for run in runs if run.get("daily_calls")), None),
             reconciled=_reconciled(ask.one("reconciled")),

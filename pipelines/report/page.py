@@ -85,14 +85,13 @@ def headline(content: Content) -> list[dict[str, str]]:
 
 
 def _in_step(content: Content) -> dict[str, str]:
-    runs = [run for run in content.runs if run["command"] == "sync"]
-    ended = [run for run in runs if run["status"] != "running"]
+    last = content.last_sync
     bad = {"tone": "bad", "href": "#health"}
     if content.status["age_minutes"] is None:
-        if ended:
+        if last:
             return {**bad, "text": "Nothing is published yet: the last sync failed"}
         return {**bad, "text": "Nothing is published yet"}
-    if ended and ended[0]["status"] != "done":
+    if last and last["status"] != "done":
         return {**bad, "text": "The last sync failed; the app is as it was before"}
     if not content.status["fresh"]:
         return {**bad, "text": "The app is out of date: no sync has published lately"}

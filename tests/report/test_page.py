@@ -17,6 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from pipelines import report
+from pipelines.report import page as rendering
 from pipelines.warehouse import Warehouse
 from tests.report.conftest import HOSTILE, STAGE, STATUS, Story
 
@@ -131,6 +132,22 @@ def test_hostile_names_are_text_in_companies_stages_and_findings(
     assert STAGE in page.locator("#answer").inner_text()
     assert page.evaluate("document.body.dataset.pwned") is None
     assert page.locator("main img, main b b, main script").count() == 0
+    assert page.told == []
+
+
+def test_what_show_all_adds_is_text_too(
+    opened: Open,
+    duckdb_story: Story,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rendering, "_SHOWN", 1)
+    duckdb_story.write(tmp_path / "page.html")
+    page = opened(tmp_path / "page.html")
+    assert page.locator("#waiting .who").count() == 1
+    page.locator("#waiting .more").click()
+    assert set(HOSTILE) <= set(page.locator("#waiting .who").all_text_contents())
+    assert page.evaluate("document.body.dataset.pwned") is None
     assert page.told == []
 
 

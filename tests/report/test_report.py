@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import report
+from pipelines import ops, report
 from pipelines.cli import main
 from pipelines.report import content, page
 from pipelines.warehouse import Warehouse
@@ -377,6 +377,24 @@ def test_a_database_with_runs_only_still_has_a_page(
     assert main(["sync"]) == 1
     html = (tmp_path / "hubsync-report.html").read_text(encoding="utf-8")
     assert "Nothing is published yet: the last sync failed" in html
+
+
+def test_a_database_from_before_the_budget_was_kept_is_reported_and_upgraded(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    with warehouse.connect() as connection:
+        ops.create_tables(connection)
+    for column in ("daily_calls", "daily_calls_left"):
+        with warehouse.connect() as connection:
+            connection.execute(f"alter table ops.sync_runs drop column {column}")
+    report.write(warehouse, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "HubSpot did not say what the account allows" in html
+    with ops.recorded(warehouse, "sync") as run:
+        run.daily_calls, run.daily_calls_left = 1_000, 750
+    report.write(warehouse, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "25.0 % of the account's 1,000 a day is used" in unescape(html)
 
 
 def test_the_headline_counts_in_good_english(duckdb_story: Story) -> None:

@@ -42,8 +42,19 @@ $(STAMP): pyproject.toml uv.lock
 demo: $(STAMP) ## a HubSpot of our own, two syncs, and who gained or lost access and why
 	@$(BIN)/python -m sandbox.demo $(ARGS)
 
+# The report is tested in a browser: the one that CHROMIUM names, of the system, or one
+# that Playwright fetches. Quick where there is one.
+.PHONY: browser
+browser: $(STAMP) ## a Chromium for the tests of the report, where the machine has none
+	@$(BIN)/python -m tests.report.browser || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+		--no-install-recommends chromium >/dev/null; }; } || \
+		$(BIN)/playwright install --with-deps chromium || \
+		$(BIN)/playwright install chromium
+
 .PHONY: test
-test: $(STAMP) ## the whole suite, on DuckDB and on a real PostgreSQL
+test: $(STAMP) browser ## the whole suite, on DuckDB and on a real PostgreSQL
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 .PHONY: test-deep
@@ -72,6 +83,10 @@ plan: $(STAMP) ## what the next sync would change in access, and why; publishes 
 status: $(STAMP) ## freshness, last runs, findings
 	@$(BIN)/hubsync status $(ARGS)
 
+.PHONY: report
+report: $(STAMP) ## the page for the operations team; every sync writes it too
+	@$(BIN)/hubsync report $(ARGS)
+
 .PHONY: reconcile
 reconcile: $(STAMP) ## HubSpot against raw and app, record by record (ARGS=--repair mends)
 	@$(BIN)/hubsync reconcile $(ARGS)
@@ -84,13 +99,15 @@ check: $(STAMP) ## the configuration against your HubSpot and your database
 portal: $(STAMP) ## a local HubSpot with example data, for development
 	@$(BIN)/hubsync portal $(ARGS)
 
+SQL := dbt_project/models dbt_project/tests pipelines/report/sql
+
 .PHONY: lint
 lint: $(STAMP) ## ruff, mypy --strict, and sqlfluff in both SQL dialects
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict pipelines sandbox
-	@$(BIN)/sqlfluff lint --dialect postgres dbt_project/models dbt_project/tests
-	@$(BIN)/sqlfluff lint --dialect duckdb dbt_project/models dbt_project/tests
+	@$(BIN)/sqlfluff lint --dialect postgres $(SQL)
+	@$(BIN)/sqlfluff lint --dialect duckdb $(SQL)
 
 .PHONY: format
 format: $(STAMP) ## the mechanical half of lint

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipelines.decisions import Decision
     from pipelines.proposal import Proposal
     from pipelines.sync import Finished
+    from pipelines.warehouse import Warehouse
 
 _EXAMPLES = """
 examples:
@@ -30,6 +31,7 @@ examples:
   hubsync status --stale-after 30     exit 1 when the app's data is older than that
   hubsync why acme.com                why a customer has access, or has not
   hubsync approve PLAN --by Ann --reason "the list from sales is right"
+  hubsync report                      the same as a page for the operations team
   hubsync undo RUN --by Ann --reason "an import went wrong"
 
 exit codes:
@@ -272,6 +274,20 @@ def _parser() -> argparse.ArgumentParser:
         'hubsync completion zsh > "${fpath[1]}/_hubsync"',
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    report = command(
+        "report",
+        _report,
+        "write the page for the operations team, one HTML file; every sync does too",
+        "hubsync report --output /srv/www/hubsync.html",
+    )
+    target(report)
+    as_json(report)
+    report.add_argument(
+        "--output",
+        metavar="PATH",
+        help="default: HUBSYNC_REPORT, else hubsync-report.html beside the DuckDB file "
+        "or in the working folder",
+    )
     portal = commands.add_parser(
         "portal",
         help="a local HubSpot with example data, for development",
@@ -402,15 +418,27 @@ def _reject(arguments: argparse.Namespace) -> int:
     from pipelines import decisions
     from pipelines.warehouse import Warehouse
 
+    warehouse = Warehouse.from_environment(arguments.target)
     rejection = decisions.decide(
-        Warehouse.from_environment(arguments.target),
+        warehouse,
         arguments.plan_id,
         "rejected",
         by=arguments.by,
         reason=arguments.reason,
     )
     _print_decision(arguments, rejection)
+    _write_report(warehouse)
     return 0
+
+
+def _write_report(warehouse: Warehouse) -> None:
+    """The page shows what was just decided, and not only after the next sync."""
+    from pipelines.report import write_after
+
+    notes: list[str] = []
+    write_after(warehouse, notes)
+    for note in notes:
+        _say(note)
 
 
 def _print_decision(arguments: argparse.Namespace, decision: Decision) -> None:
@@ -431,8 +459,9 @@ def _undo(arguments: argparse.Namespace) -> int:
     from pipelines.undo import undo
     from pipelines.warehouse import Warehouse
 
+    warehouse = Warehouse.from_environment(arguments.target)
     done = undo(
-        Warehouse.from_environment(arguments.target),
+        warehouse,
         arguments.run_id,
         by=arguments.by,
         reason=arguments.reason,
@@ -441,6 +470,7 @@ def _undo(arguments: argparse.Namespace) -> int:
         _print_json(asdict(done))
     else:
         terminal.print_undo(done)
+    _write_report(warehouse)
     return 0
 
 
@@ -546,6 +576,7 @@ def _reconcile(arguments: argparse.Namespace) -> int:
         )
     except OutOfStep as found:
         done, code = found.found, found.exit_code
+    _write_report(done.warehouse)
     if arguments.json:
         after = as_json(done.after) if done.after else None
         run = {"run_id": done.run.run_id, "api_calls": sum(done.run.calls.values())}
@@ -555,6 +586,24 @@ def _reconcile(arguments: argparse.Namespace) -> int:
 
     terminal.print_reconciliation(done)
     return code
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from pipelines import report, terminal
+    from pipelines.warehouse import Warehouse
+
+    warehouse = Warehouse.from_environment(arguments.target)
+    given = Path(arguments.output) if arguments.output else None
+    path = given or report.report_path(warehouse) or report.default_path(warehouse)
+    written = report.write(warehouse, path)
+    if arguments.json:
+        _print_json(asdict(written))
+    else:
+        terminal.print_report(written)
+    return 0
 
 
 def _portal(arguments: argparse.Namespace) -> int:
@@ -583,6 +632,7 @@ def _run_as_json(done: Finished) -> dict[str, Any]:
         "seconds": run.seconds,
         "policy_gaps": run.policy_gaps,
         "notes": done.notes,
+        "report": done.report,
     }
 
 

@@ -41,7 +41,9 @@ _TABLES = (
         held bigint,
         seconds json,
         policy_gaps json,
-        error text
+        error text,
+        daily_calls bigint,
+        daily_calls_left bigint
     )
     """,
     """
@@ -109,10 +111,23 @@ _TABLES = (
 )
 
 
+# Of ops.sync_runs, in databases that are older than these columns.
+_ADDED = ("daily_calls", "daily_calls_left")
+
+
 def create_tables(connection: Connection) -> None:
     """Create schema `ops` and its tables where they do not exist yet."""
     for statement in _TABLES:
         connection.execute(statement)
+    # Looked up first: even an `add column if not exists` that adds nothing waits for
+    # everyone who reads the table.
+    known = connection.execute(
+        "select column_name from information_schema.columns "
+        "where table_schema = 'ops' and table_name = 'sync_runs'"
+    )
+    for column in _ADDED:
+        if (column,) not in known:
+            connection.execute(f"alter table ops.sync_runs add column {column} bigint")
 
 
 @dataclass
@@ -120,6 +135,8 @@ class Run:
     """One run of `sync` or `plan`, as `ops.sync_runs` keeps it.
 
     `calls` counts API calls by kind, `rows_*` rows by table, `seconds` time by step.
+    `daily_calls` is what HubSpot allows the account in a day, other programs included,
+    and `daily_calls_left` what was left of it; None where HubSpot does not say.
     """
 
     run_id: str
@@ -134,6 +151,8 @@ class Run:
     published_at: datetime | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     policy_gaps: list[str] = field(default_factory=list)
+    daily_calls: int | None = None
+    daily_calls_left: int | None = None
 
     @property
     def exit_code(self) -> int:
@@ -207,7 +226,8 @@ def _finish(
             "update ops.sync_runs set finished_at = ?, status = ?, exit_code = ?, "
             "api_calls = ?, calls = ?, rows_read = ?, rows_changed = ?, "
             "app_rows_changed = ?, changes = ?, held = ?, seconds = ?, "
-            "policy_gaps = ?, published_at = ?, error = ? where run_id = ?",
+            "policy_gaps = ?, published_at = ?, error = ?, daily_calls = ?, "
+            "daily_calls_left = ? where run_id = ?",
             (
                 datetime.now(UTC),
                 status,
@@ -223,6 +243,8 @@ def _finish(
                 json.dumps(run.policy_gaps),
                 run.published_at,
                 text,
+                run.daily_calls,
+                run.daily_calls_left,
                 run.run_id,
             ),
         )

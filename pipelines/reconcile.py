@@ -166,6 +166,7 @@ def reconcile(
                 found.after = _compare(load, definitions, run, progress, last)
         finally:
             run.calls = dict(load.client.calls)
+            run.daily_calls, run.daily_calls_left = load.client.daily_calls
         for comparison in (found.before, found.after):
             for name, tally in (comparison.tallies if comparison else {}).items():
                 run.rows_read[name] = run.rows_read.get(name, 0) + tally.compared

@@ -8,9 +8,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
-from pipelines import alerts, decisions, evidence, ops, policy
+from pipelines import alerts, decisions, evidence, ops, policy, report
 from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
 from pipelines.ops import Run
@@ -20,7 +21,7 @@ from pipelines.transform import Transformation
 from pipelines.warehouse import Warehouse
 
 
-@dataclass(frozen=True)
+@dataclass
 class Finished:
     """A run that came to its end, and where it can be read about."""
 
@@ -29,6 +30,7 @@ class Finished:
     new_gaps: list[str]
     notes: list[str]
     waiting: list[dict[str, Any]]
+    report: Path | None = None
 
 
 def execute(
@@ -45,8 +47,18 @@ def execute(
         # A plan is run by someone who reads what it prints.
         alerts.watched(warehouse) if command == "sync" else _unwatched() as watch,
     ):
-        done = _run(command, warehouse, watch, full=full, quiet=quiet)
+        try:
+            done = _run(command, warehouse, watch, full=full, quiet=quiet)
+        except Exception as error:
+            if command == "sync":
+                unwritten: list[str] = []
+                report.write_after(warehouse, unwritten)
+                for note in unwritten:
+                    error.add_note(note)
+            raise
         watch.waiting = done.waiting
+        if command == "sync":
+            done.report = report.write_after(warehouse, done.notes)
     done.notes.extend(watch.notes)
     return done
 
@@ -75,15 +87,16 @@ def _run(
             definitions = load.read_definitions()
             progress.finish()
             run.policy_gaps = policy.check(definitions)
-            report = load.run()
+            loaded = load.run()
             progress.finish()
         finally:  # what a failed load cost is worth knowing too
             run.calls = dict(load.client.calls)
+            run.daily_calls, run.daily_calls_left = load.client.daily_calls
             run.seconds |= {k: round(v, 2) for k, v in load.report.seconds.items()}
-        run.rows_read = dict(report.rows_read)
-        run.rows_changed = {k: n for k, n in report.rows_changed.items() if n}
-        if not report.complete:
-            raise PortalUnavailable(_incomplete(report.failures))
+        run.rows_read = dict(loaded.rows_read)
+        run.rows_changed = {k: n for k, n in loaded.rows_changed.items() if n}
+        if not loaded.complete:
+            raise PortalUnavailable(_incomplete(loaded.failures))
         now = datetime.now(UTC)
         transformation = Transformation(
             warehouse, run_id=run.run_id, now=now, progress=progress
@@ -96,6 +109,7 @@ def _run(
                 warehouse, load.client, definitions.object_types.values()
             )
             run.calls = dict(load.client.calls)
+            run.daily_calls, run.daily_calls_left = load.client.daily_calls
         waiting = decisions.remember_waiting(warehouse, run.run_id, now)
         run.held = len(waiting)
         if command == "sync":
@@ -110,7 +124,7 @@ def _run(
                     transformation.make_views()
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
     notes = [
-        *report.notes,
+        *loaded.notes,
         *notes,
         *transformation.report.notes,
         *manual_edits(warehouse, run.run_id),

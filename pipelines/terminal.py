@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.policy import Change
     from pipelines.proposal import Proposal
     from pipelines.reconcile import Reconciliation
+    from pipelines.report import Written
     from pipelines.sync import Finished
     from pipelines.undo import Undone
 
@@ -70,6 +71,8 @@ def print_sync(
     else:
         _line(console, "findings", "none")
     _notes(console, done)
+    if done.report:
+        _line(console, "report", str(done.report))
     _line(console, "run", f"{run.run_id} into the {done.warehouse.describe()}")
 
 
@@ -369,6 +372,13 @@ def _waiting(console: Console, rows: list[dict[str, Any]]) -> None:
         console.print(
             f"  hubsync {word} {plan_id} --by NAME --reason TEXT", soft_wrap=True
         )
+
+
+def print_report(written: Written) -> None:
+    """Its first sentence, and where the rest is."""
+    console = _console()
+    console.print(f"{written.sentence}.", style="bold", soft_wrap=True)
+    _line(console, "report", f"{written.path} ({written.bytes / 1e6:.1f} MB)")
 
 
 def print_answer(answer: Answer) -> None:

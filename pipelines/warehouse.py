@@ -147,6 +147,16 @@ class Warehouse:
             finally:
                 raw.close()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that reads: all its statements see the same moment."""
+        with self.connect() as connection:
+            if self.target == "postgres":  # DuckDB's transactions always do
+                connection.execute(
+                    "set transaction isolation level repeatable read, read only"
+                )
+            yield connection
+
     def _open(self) -> Any:
         try:
             if self.target == "duckdb":

@@ -24,6 +24,7 @@ from sandbox import Portal, serve
 COMPANIES = 200
 FOLDER = Path(".demo")
 DATABASE = FOLDER / "hubsync.duckdb"
+REPORT = FOLDER / "report.html"
 
 _REASONS = {
     "STATUS_CHURNED": "their company is marked as churned",
@@ -92,6 +93,7 @@ def main() -> int:
     )
     story.tell(
         f"""
+The page for the operations team is {REPORT}: open it in a browser.
 The database is {DATABASE}. Look around, for example with
   .venv/bin/python -c "import duckdb; duckdb.connect('{DATABASE}').sql('…').show()"
 
@@ -112,6 +114,7 @@ def _sync(server: Any) -> int | None:
         "SOURCES__HUBSPOT__BASE_URL": server.url,
         "SOURCES__HUBSPOT__ACCESS_TOKEN": server.portal.token,
         "HUBSYNC_DUCKDB": str(DATABASE.absolute()),
+        "HUBSYNC_REPORT": str(REPORT.absolute()),
     }
     command = [sys.executable, "-m", "pipelines.cli", "sync", "--target", "duckdb"]
     sys.stdout.flush()

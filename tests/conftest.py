@@ -36,10 +36,12 @@ GIVEN_SERVER = {name: os.environ[name] for name in PG_VARIABLES if os.environ.ge
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the developer's own shell decides what a test does."""
+    """No setting of the developer's own shell decides what a test does; and a page
+    after each of a thousand syncs is for the tests that are about it."""
     for name in list(os.environ):
         if name.startswith(("SOURCES__", "HUBSYNC_", "DESTINATION__")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("HUBSYNC_REPORT", "")
     for name in PG_VARIABLES:
         monkeypatch.delenv(name, raising=False)
 

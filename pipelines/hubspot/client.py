@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -70,6 +71,8 @@ class HubSpot:
         self.calls: Counter[str] = Counter()
         self.rate_limited = 0  # 429 answers met; zero in normal work
         self.server_time: datetime | None = None  # HubSpot's clock, newest answer
+        # What HubSpot allows the account in a day, and what is left of it.
+        self.daily_calls: tuple[int | None, int | None] = (None, None)
         self._lock = threading.Lock()
         self._local = threading.local()
         self._general = Budget(int(settings.requests_per_ten_seconds), _TEN_SECONDS)
@@ -282,6 +285,11 @@ class HubSpot:
             pass
         if kind in ("search", "associations", "journal"):
             return
+        with suppress(KeyError, ValueError):  # OAuth apps are not told
+            self.daily_calls = (
+                int(headers["X-HubSpot-RateLimit-Daily"]),
+                int(headers["X-HubSpot-RateLimit-Daily-Remaining"]),
+            )
         try:
             limit = int(headers["X-HubSpot-RateLimit-Max"])
             seconds = int(headers["X-HubSpot-RateLimit-Interval-Milliseconds"]) / 1000

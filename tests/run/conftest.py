@@ -81,6 +81,7 @@ def _first_sync(**settings: str) -> Iterator[None]:
         patch.setenv("SOURCES__HUBSPOT__BASE_URL", server.url)
         patch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", portal.token)
         patch.setenv("SOURCES__HUBSPOT__REQUESTS_PER_TEN_SECONDS", "5000")
+        patch.setenv("HUBSYNC_REPORT", "")
         for name, value in settings.items():
             patch.setenv(name, value)
         assert main(["sync"]) == 0

@@ -1,0 +1,97 @@
+"""The page for the operations team: one HTML file, written after every sync."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import ConfigurationError, HubsyncError
+from pipelines.warehouse import Warehouse
+
+_NAME = "hubsync-report.html"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the report is, its size in bytes, and its first sentence."""
+
+    path: Path
+    bytes: int
+    sentence: str
+    waiting: int
+    to_fix: int
+
+
+def report_path(warehouse: Warehouse) -> Path | None:
+    """HUBSYNC_REPORT, else beside the DuckDB file or in the working folder; None where
+    HUBSYNC_REPORT is empty."""
+    given = os.environ.get("HUBSYNC_REPORT")
+    if given is not None:
+        return Path(given) if given.strip() else None
+    return default_path(warehouse)
+
+
+def default_path(warehouse: Warehouse) -> Path:
+    """Where the report is when nothing says otherwise."""
+    return warehouse.path.with_name(_NAME) if warehouse.path else Path(_NAME)
+
+
+def write(warehouse: Warehouse, path: Path) -> Written:
+    """Read, render and put the file in place at once: whoever opens it meanwhile sees
+    the old one. Raises ConfigurationError before the first sync, HubsyncError where
+    the database cannot be read or the file not be written."""
+    if not warehouse.holds("ops", "sync_runs"):
+        raise ConfigurationError(
+            f"There is nothing to report from the {warehouse.describe()} yet; run "
+            "hubsync sync first."
+        )
+    # Not at the top: `--help` and a sync without a report need none of it.
+    from pipelines.report import content, page
+    from pipelines.status import stale_minutes
+
+    found = content.read(warehouse, stale_minutes(None))
+    text = page.render(found).encode()
+    _replace(path, text)
+    return Written(
+        path=path,
+        bytes=len(text),
+        sentence=page.sentence(found),
+        waiting=len(found.waiting) + len(found.losses),
+        to_fix=found.to_fix,
+    )
+
+
+def write_after(warehouse: Warehouse, notes: list[str]) -> Path | None:
+    """The report after a run, whatever became of the run: where it is, or None and a
+    note that says why not.
+
+    Raises nothing: the page is about the run, and no part of it.
+    """
+    try:
+        path = report_path(warehouse)
+        if path is not None and warehouse.holds("ops", "sync_runs"):
+            return write(warehouse, path).path
+    except HubsyncError as error:
+        notes.append(f"The report was not written: {error}")
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0][:200]
+        notes.append(f"The report was not written ({type(error).__name__}: {first}).")
+    return None
+
+
+def _replace(path: Path, text: bytes) -> None:
+    """The whole file or none of it, with the rights that the umask gives."""
+    target = path.resolve()  # what a link points to is replaced, not the link
+    new = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        new.write_bytes(text)
+        new.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise HubsyncError(
+            f"{path} cannot be written: {error.strerror}. Name another place with "
+            "--output or HUBSYNC_REPORT."
+        ) from None

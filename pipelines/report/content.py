@@ -1,0 +1,421 @@
+"""What the report says, read from `app` and `ops` in one snapshot.
+
+The questions are the files of `sql/`; one whose tables do not exist yet, because no
+sync has come that far, has no answer, and its part of the page says so.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipelines import evidence
+from pipelines.status import read_status
+from pipelines.warehouse import Connection, Warehouse
+
+Row = dict[str, Any]
+
+_FOLDER = Path(__file__).parent
+_TABLE = re.compile(r"\b(?:from|join)\s+(\w+)\.(\w+)")
+_PERIODS = (("today", "Today", 1), ("week", "7 days", 7), ("month", "30 days", 30))
+_SHOWN_RUNS = 8
+_CHART_DAYS = (7, 14, 30)
+_WAITS = "plan.held and plan.hold_reason not in ('REJECTED', 'UNDONE')"
+
+WORDS: dict[str, dict[str, str]] = tomllib.loads(
+    (_FOLDER / "words.toml").read_text(encoding="utf-8")
+)
+
+
+def words(kind: str, code: Any) -> str:
+    """What a code means to the reader; an unknown one as it reads."""
+    return WORDS[kind].get(str(code)) or str(code).replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True)
+class Names:
+    """What HubSpot calls its types, properties and stages, and where records are."""
+
+    types: dict[str, str]
+    properties: dict[tuple[str, str], str]
+    stages: dict[tuple[str, str], str]
+    urls: dict[str, str]
+
+    def type(self, object_type: Any) -> str:
+        """One record of the type."""
+        return self.types.get(str(object_type)) or str(object_type).capitalize()
+
+    def fact(self, told: Any) -> Row | None:
+        """Evidence in words: text, instant (what of), by whom, and the link."""
+        found = orjson.loads(told) if isinstance(told, str) else (told or {})
+        if found.get("undone_run_id"):
+            text = f"Run {found['undone_run_id']} was undone: {found.get('reason')}"
+            return {"text": text, "at": None, "set": False, "by": None, "url": None}
+        object_type, id = found.get("object_type"), found.get("object_id")
+        if not object_type or not id:
+            return None
+        changed = found.get("changed_at")
+        at = changed or found.get("hubspot_updated_at")
+        return {
+            "text": self._told(found),
+            "at": datetime.fromisoformat(at) if at else None,
+            "set": bool(changed),
+            "by": found.get("changed_by"),
+            "url": found.get("hubspot_url"),
+            "record": f"{self.type(object_type)} {id}",
+            "object_type": object_type,
+            "object_id": id,
+        }
+
+    def _told(self, found: Row) -> str:
+        object_type, name = str(found["object_type"]), found.get("property")
+        if not name:
+            return f"{self.type(object_type)} record {found['object_id']}"
+        label = self.properties.get((object_type, name), name)
+        text = f"{label}: {self._value(object_type, name, found.get('value'))}"
+        if found.get("old_value"):
+            was = self._value(object_type, name, found["old_value"])
+            text += f" (before: {was})"
+        if found.get("inherited_from"):
+            text += f", of company {found['inherited_from']}"
+        return text
+
+    def _value(self, object_type: str, name: str, value: Any) -> str:
+        if value in (None, ""):
+            return "empty"
+        if name.endswith("stage"):
+            return self.stages.get((object_type, value), str(value))
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything on the page; instants in UTC, durations in seconds."""
+
+    written_at: datetime
+    status: Row
+    names: Names
+    waiting: list[Row]
+    losses: list[Row]
+    periods: list[Row]
+    beginning: Row | None
+    findings: list[Row]
+    to_fix: int
+    settings_to_fix: int
+    ending: list[Row]
+    runs: list[Row]
+    last_sync: Row | None
+    budget: Row | None
+    reconciled: Row | None
+    calls_today: int
+    failed_runs: int
+    all_runs: int
+    charts: Row
+    customers: Row
+    customer_count: int
+
+
+class _Questions:
+    """The files of `sql/`, asked of one snapshot."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known = set(
+            connection.execute(
+                "select table_schema, table_name from information_schema.tables"
+            )
+        )
+
+    def ask(self, name: str) -> list[Row]:
+        sql = (_FOLDER / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+        if not set(_TABLE.findall(sql)) <= self._known:
+            return []
+        found = self._connection.execute(sql)
+        columns = self._connection.columns
+        return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def one(self, name: str) -> Row | None:
+        return next(iter(self.ask(name)), None)
+
+
+def read(warehouse: Warehouse, limit_minutes: float) -> Content:
+    """Read it all. Raises HubsyncError where the database cannot be opened; `app`
+    is stale after `limit_minutes`."""
+    now = datetime.now(UTC)
+    status = read_status(warehouse, limit_minutes)
+    waiting = (
+        evidence.planned(warehouse, _WAITS)
+        if warehouse.holds("ops", "access_plan")
+        else []
+    )
+    with warehouse.snapshot() as connection:
+        ask = _Questions(connection)
+        names = _names(ask)
+        findings = ask.ask("findings")
+        moves = [_move(names, row) for row in ask.ask("moves")]
+        runs = ask.ask("runs")
+        calls = {row["day"]: row for row in ask.ask("calls_by_day")}
+        beginning = ask.one("beginning")
+        customers = ask.ask("customers")
+        return Content(
+            written_at=now,
+            status=status,
+            names=names,
+            waiting=[_held(names, row) for row in waiting],
+            losses=ask.ask("losses"),
+            periods=_periods(moves, now),
+            beginning=beginning if beginning and beginning["customers"] else None,
+            findings=_worklist(names, findings),
+            to_fix=len(
+                {
+                    (row["object_type"], row["object_id"])
+                    for row in findings
+                    if row["object_id"] and row["severity"] != "info"
+                }
+            ),
+            settings_to_fix=sum(
+                not row["object_id"] and row["severity"] != "info" for row in findings
+            ),
+            ending=_ending(names, ask.ask("ending")),
+            runs=runs[:_SHOWN_RUNS],
+            last_sync=next(
+                (
+                    run
+                    for run in runs
+                    if run["command"] == "sync" and run["status"] != "running"
+                ),
+                None,
+            ),
+            # By `get`: a database may be older than these columns.
+            budget=next((run for run in runs if run.get("daily_calls")), None),
+            reconciled=_reconciled(ask.one("reconciled")),
+            calls_today=int(calls[now.date()]["api_calls"] or 0)
+            if now.date() in calls
+            else 0,
+            failed_runs=sum(int(row["failed"]) for row in calls.values()),
+            all_runs=sum(int(row["runs"]) for row in calls.values()),
+            charts=_charts(ask, now.date(), calls, runs),
+            customers=_columns(names, customers, ask, waiting),
+            customer_count=len(customers),
+        )
+
+
+def _names(ask: _Questions) -> Names:
+    return Names(
+        types={row["object_type"]: row["label_singular"] for row in ask.ask("types")},
+        properties={
+            (row["object_type"], row["name"]): row["label"]
+            for row in ask.ask("properties")
+        },
+        stages={
+            (row["object_type"], row["stage_id"]): row["stage_label"]
+            for row in ask.ask("stages")
+        },
+        urls={row["object_type"]: row["url_base"] for row in ask.ask("urls")},
+    )
+
+
+def _move(names: Names, row: Row) -> Row:
+    return {
+        **row,
+        "reason": words("reasons", row["reason_code"]),
+        "fact": names.fact(row["evidence"]),
+    }
+
+
+def _held(names: Names, row: Row) -> Row:
+    url = names.urls.get("companies")
+    change = row["change_class"] or row["action"]
+    return {
+        **_move(names, row),
+        "change": words("changes", change),
+        "hold": words("holds", row["hold_reason"]),
+        # Of protected customers each has a sentence of its own.
+        "hold_key": f"{row['hold_reason']} {row['hold_detail']}",
+        "hubspot_url": url and url + row["customer_id"],
+    }
+
+
+def _periods(moves: list[Row], now: datetime) -> list[Row]:
+    """Today, 7 days and 30 days, each with who lost and who gained; days in UTC."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    periods = []
+    for key, label, days in _PERIODS:
+        since = midnight - timedelta(days=days - 1)
+        within = [move for move in moves if move["occurred_at"] >= since]
+        periods.append(
+            {
+                "key": key,
+                "label": label,
+                "lost": [move for move in within if not move["to_enabled"]],
+                "gained": [move for move in within if move["to_enabled"]],
+                "chosen": False,
+            }
+        )
+    # The shortest span in which something happened is the one to open with.
+    chosen = next((p for p in periods if p["lost"] or p["gained"]), periods[1])
+    chosen["chosen"] = True
+    return periods
+
+
+def _worklist(names: Names, findings: list[Row]) -> list[Row]:
+    """By what to do: the urgent first, then the many."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in findings:
+        record = row["record_name"] or (
+            f"{names.type(row['object_type'])} {row['object_id']}"
+            if row["object_id"]
+            else names.type(row["object_type"])
+        )
+        shown = {**row, "record": record, "type": names.type(row["object_type"])}
+        groups.setdefault((row["severity"], row["kind"]), []).append(shown)
+    for rows in groups.values():
+        common = len(rows) > 1 and len({row["what_to_do"] for row in rows}) == 1
+        for row in rows:  # then it is said once, above them
+            row["common"] = common
+    order = list(WORDS["severities"])
+    return [
+        {
+            "kind": kind,
+            "severity": severity,
+            "title": rows[0].get("title") or words("reasons", kind),
+            "rows": rows,
+        }
+        for (severity, kind), rows in sorted(
+            groups.items(),
+            key=lambda each: (order.index(each[0][0]), -len(each[1]), each[0][1]),
+        )
+    ]
+
+
+def _ending(names: Names, rows: list[Row]) -> list[Row]:
+    return [
+        {
+            "kind": kind,
+            "label": label,
+            "rows": [_move(names, row) for row in rows if row["kind"] == kind],
+        }
+        for kind, label in WORDS["ends"].items()
+    ]
+
+
+def _reconciled(row: Row | None) -> Row | None:
+    """The percentage of the last comparison, and how many rows it is of."""
+    if row is None:
+        return None
+    error = str(row["error"] or "")
+    percent = re.search(r"([\d.]+) % in step", error)
+    counts = orjson.loads(row["rows_read"] or "{}")
+    return {
+        "at": row["finished_at"],
+        "percent": (percent[1].removesuffix(".00") if percent else "100"),
+        "differs": bool(percent),
+        # A repair compares twice; only of a plain one the sum means anything.
+        "rows": sum(counts.values()) if row["command"] == "reconcile" else None,
+    }
+
+
+def _charts(
+    ask: _Questions, today: date, calls: dict[date, Row], runs: list[Row]
+) -> Row:
+    """Series over days, as many as there is history for; and the seconds of runs."""
+    moves = {row["day"]: row for row in ask.ask("days")}
+    latency = {row["day"]: row for row in ask.ask("latency_by_day")}
+    first = min([today, *calls, *moves])
+    span = next((n for n in _CHART_DAYS if (today - first).days < n), _CHART_DAYS[-1])
+    days = [today - timedelta(days=back) for back in reversed(range(span))]
+
+    def series(rows: dict[date, Row], name: str, otherwise: Any = None) -> list[Any]:
+        return [
+            round(float(rows[day][name] or 0), 1) if day in rows else otherwise
+            for day in days
+        ]
+
+    syncs = [
+        run
+        for run in reversed(runs)
+        if run["command"] == "sync" and run["seconds"] is not None
+    ]
+    return {
+        "days": [_epoch(datetime(d.year, d.month, d.day, tzinfo=UTC)) for d in days],
+        "gained": series(moves, "gained", 0),
+        "lost": series(moves, "lost", 0),
+        "median": series(latency, "median_seconds"),
+        "slowest": series(latency, "slowest_seconds"),
+        "calls": series(calls, "api_calls", 0),
+        "runs": [_epoch(run["started_at"]) for run in syncs],
+        "seconds": [
+            round(float(run["seconds"]), 1) if run["status"] == "done" else None
+            for run in syncs
+        ],
+        "failed": [
+            None if run["status"] == "done" else round(float(run["seconds"]), 1)
+            for run in syncs
+        ],
+    }
+
+
+def _columns(
+    names: Names, customers: list[Row], ask: _Questions, waiting: list[Row]
+) -> Row:
+    """All customers by column: smaller than rows, and quicker to search."""
+    place = {row["customer_id"]: at for at, row in enumerate(customers)}
+    facts = [names.fact(row["evidence"]) or {} for row in customers]
+    changes = [row for row in ask.ask("changes") if row["customer_id"] in place]
+    held = {row["customer_id"]: row for row in waiting}
+    return {
+        "id": [row["customer_id"] for row in customers],
+        "name": [row["name"] for row in customers],
+        "domain": [row["domain"] for row in customers],
+        "state": [row["record_state"] for row in customers],
+        "level": [row["access_level"] for row in customers],
+        "on": [int(bool(row["is_enabled"])) for row in customers],
+        "decided": [int(row["access_level"] is not None) for row in customers],
+        "reason": [row["reason_code"] for row in customers],
+        "until": [_epoch(row["access_until"]) for row in customers],
+        "since": [_epoch(row["effective_at"]) for row in customers],
+        "fact": [fact.get("text") for fact in facts],
+        "factAt": [_epoch(fact.get("at")) for fact in facts],
+        "factSet": [int(bool(fact.get("set"))) for fact in facts],
+        "factBy": [fact.get("by") for fact in facts],
+        "factType": [fact.get("object_type") for fact in facts],
+        "factId": [fact.get("object_id") for fact in facts],
+        "waits": {
+            str(place[id]): words("changes", row["change_class"] or row["action"])
+            for id, row in held.items()
+            if id in place
+        },
+        "changes": {
+            "of": [place[row["customer_id"]] for row in changes],
+            "at": [_epoch(row["occurred_at"]) for row in changes],
+            "from": [row["from_level"] for row in changes],
+            "to": [row["to_level"] for row in changes],
+            "was": [int(bool(row["from_enabled"])) for row in changes],
+            "is": [int(bool(row["to_enabled"])) for row in changes],
+            "reason": [row["reason_code"] for row in changes],
+            "by": [row["approved_by"] for row in changes],
+        },
+        "aliases": {
+            row["alias_id"]: place[row["customer_id"]]
+            for row in ask.ask("aliases")
+            if row["customer_id"] in place
+        },
+        "urls": names.urls,
+        "types": names.types,
+        "reasons": {
+            code: words("reasons", code)
+            for code in sorted(
+                {str(row["reason_code"]) for row in (*customers, *changes)}
+            )
+        },
+    }
+
+
+def _epoch(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp())

@@ -636,8 +636,9 @@ def _run_as_json(done: Finished) -> dict[str, Any]:
     }
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+def _print_json(value: Any, indent: int | None = 2) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=_plain)
+    print(text, flush=True)
 
 
 def _print_csv(plan: dict[str, Any]) -> None:

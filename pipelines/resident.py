@@ -1,8 +1,9 @@
 """`hubsync run`: one process that syncs again and again, and stays warm in between.
 
-Each run is `hubsync sync`, with its lock, its row in `ops.sync_runs` and its alerts. What
-is saved is what starting costs: imports, connections, parsing the dbt project. An error
-ends its run, never the process: whatever was wrong at night is right in the morning.
+Each run is `hubsync sync`, with its lock, its row in `ops.sync_runs`, its alerts and
+its report. What is saved is what starting costs: imports, connections, parsing the dbt
+project. An error ends its run, never the process: what was wrong at night is right in
+the morning.
 """
 
 from __future__ import annotations

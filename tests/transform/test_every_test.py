@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from pipelines import transform as pipelines_transform
 from pipelines.errors import ConsistencyError
@@ -130,15 +129,8 @@ def gate(
     portal.contact("p-new", "new")
     database.load(portal)
 
-    class Parsed(dbtRunner):
-        """The manifest of this test instead of a new one: the harm is put into it."""
-
-        def invoke(self, args: list[str], **options: Any) -> dbtRunnerResult:
-            if args[0] == "parse":
-                return dbtRunnerResult(success=True, result=database.manifest)
-            return super().invoke(args, **options)
-
-    monkeypatch.setattr(pipelines_transform, "dbtRunner", Parsed)
+    # The manifest of this test instead of a new one: the harm is put into it.
+    monkeypatch.setattr(pipelines_transform, "_parsed", lambda *_: database.manifest)
     published = contents(database)
     if server is None:
         copy = str(tmp_path / "copy")

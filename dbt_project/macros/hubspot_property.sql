@@ -10,8 +10,7 @@
     {%- if execute -%}
         {%- set found = run_query(hubspot_property_lookup(object_type, property)) -%}
         {%- for row in found.rows -%}
-            {%- set key = "(cast(_overflow as json) ->> '"
-                ~ (property | replace("'", "''")) ~ "')" -%}
+            {%- set key = overflow_value(property) -%}
             {%- if row['column_name'] and row['has_overflow'] -%}
                 {%- set expression = 'coalesce(' ~ adapter.quote(row['column_name'])
                     ~ ', ' ~ key ~ ')' -%}

@@ -187,8 +187,8 @@ select
     || case
         when effect = 'none'
             then
-                evidence_type || ' ' || evidence_id || ' says that the customer left ('
-                || reason_code || ') and has ended the access'
+                reason_code || ' (' || evidence_type || ' ' || evidence_id
+                || ') has ended its access'
         else 'a subscription started since and gives access'
     end
     || ': correct the one that is wrong.' as what_to_do

@@ -13,8 +13,9 @@ import psycopg2
 import pytest
 
 from pipelines.warehouse import Warehouse
+from sandbox import Portal
 from tests.conftest import Databases, administer
-from tests.run.conftest import query
+from tests.run.conftest import ON_DUCKDB, Hubsync, query
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "analysts.md").read_text()
@@ -107,3 +108,29 @@ def test_the_guide_says_what_each_kind_of_finding_is() -> None:
     titles = ROOT / "dbt_project" / "macros" / "finding_titles.sql"
     kinds = re.findall(r"^\s+'([A-Z_]+)': '", titles.read_text(), re.M)
     assert re.findall(r"^\| `([A-Z_]+)`", GUIDE, re.M) == kinds
+
+
+@ON_DUCKDB
+def test_a_finding_is_raised_by_the_next_sync_and_closed_by_the_one_after_the_repair(
+    synced: Warehouse, portal: Portal, hubsync: Hubsync
+) -> None:
+    """tests/transform/test_findings.py does this with every kind."""
+    sql = (
+        "select object_id, hubspot_url, owner_email is not null from ops.findings"
+        " where kind = 'OVERRIDE_WITHOUT_END'"
+    )
+    [(company,)] = query(
+        synced,
+        "select customer_id from app.customers where record_state = 'live'"
+        " and owner_email like 'owner1@%' order by customer_id limit 1",
+    )
+    assert query(synced, sql) == []
+    portal.update("companies", company, {"app_access_override": "grant"})
+    assert hubsync("sync").code == 0
+    [(found, url, has_owner)] = query(synced, sql)
+    assert found == company
+    assert url.endswith(f"/record/0-2/{company}")
+    assert has_owner
+    portal.update("companies", company, {"app_access_override_until": "2099-01-01"})
+    assert hubsync("sync").code == 0
+    assert query(synced, sql) == []

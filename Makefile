@@ -99,6 +99,19 @@ check: $(STAMP) ## the configuration against your HubSpot and your database
 portal: $(STAMP) ## a local HubSpot with example data, for development
 	@$(BIN)/hubsync portal $(ARGS)
 
+# With the columns' types where there is a database; dbt would create a missing one.
+DOCS_DUCKDB := $(wildcard $(abspath $(or $(HUBSYNC_DUCKDB),hubsync.duckdb)))
+DBT_DOCS = --project-dir dbt_project --profiles-dir . --target-path "$(CURDIR)/target/docs" \
+	--log-path "$(CURDIR)/target/docs" --log-level-file none
+
+.PHONY: docs
+docs: export HUBSYNC_DUCKDB := $(or $(DOCS_DUCKDB),:memory:)
+docs: $(STAMP) ## models, columns, tests and lineage as one page to open: target/docs
+	@$(BIN)/dbt --quiet parse $(DBT_DOCS)
+	@$(BIN)/dbt --quiet docs generate --no-compile --static $(DBT_DOCS)
+	@mv target/docs/static_index.html target/docs/index.html
+	@echo "target/docs/index.html"
+
 SQL := dbt_project/models dbt_project/tests pipelines/report/sql
 
 .PHONY: lint

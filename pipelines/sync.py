@@ -168,9 +168,10 @@ def manual_edits(warehouse: Warehouse, run_id: str) -> list[str]:
 
 
 def _views_are_due(warehouse: Warehouse, run: Run) -> bool:
-    """The typed views follow the definitions, so only a change of those moves them."""
+    """The typed views follow the definitions, so only a change of those moves them; the
+    last one that is made tells whether they were."""
     changed = run.rows_changed.keys() & {"properties", "object_types"}
-    return bool(changed) or not warehouse.relation_exists("hubspot", "companies")
+    return bool(changed) or not warehouse.relation_exists("hubspot", "pipeline_stages")
 
 
 def _incomplete(failures: list[str]) -> str:

@@ -23,8 +23,7 @@
     {%- endfor -%}
     {%- if execute and named -%}
         {%- for row in run_query(hubspot_property_lookup(named)).rows -%}
-            {%- set key = "(cast(_overflow as json) ->> '"
-                ~ (row['property'] | replace("'", "''")) ~ "')" -%}
+            {%- set key = overflow_value(row['property']) -%}
             {%- set pair = (row['object_type'], row['property']) -%}
             {%- if row['column_name'] and row['has_overflow'] -%}
                 {%- do expressions.update({pair: 'coalesce('

@@ -53,6 +53,11 @@
     cast({{ as_timestamp(value) }} at time zone 'UTC' as date)
 {%- endmacro %}
 
+{#- Several values of one property, which HubSpot separates by semicolons. -#}
+{% macro as_list(value) -%}
+    string_to_array(nullif(trim(both ';' from regexp_replace({{ value }}, ';+', ';', 'g')), ''), ';')
+{%- endmacro %}
+
 {#- The first instant of a day, for columns of instants. -#}
 {% macro start_of_day(day) -%}
     cast({{ day }} as timestamp) at time zone 'UTC'

@@ -140,7 +140,7 @@ def failures(result: Any) -> str:
     if result.exception:
         return str(result.exception)
     return "\n".join(
-        f"{item.node.unique_id}: {item.message}"
+        f"{getattr(item, 'node', item).unique_id}: {item.message}"
         for item in result.result or []
         if item.status not in ("success", "pass", "skipped")
     )

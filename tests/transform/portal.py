@@ -159,6 +159,7 @@ class Portal:
         self.pipelines = list(PIPELINES)
         self.properties = {name: list(names) for name, names in PROPERTIES.items()}
         self.types: dict[tuple[str, str], str] = {}
+        self.definitions: dict[tuple[str, str], dict[str, str | None]] = {}
         self.owners: list[dict[str, Any]] = []
         self.overflowing: set[tuple[str, str]] = set()
 
@@ -301,6 +302,7 @@ class Portal:
                     "field_type": "text",
                     "options": "[]",
                     "_state": "live",
+                    **self.definitions.get((name, key), {}),
                 }
                 for name, keys in self.properties.items()
                 for key in keys

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from dbt.jsonschemas import jsonschemas
 
 from tests.transform.conftest import ROOT, Database
+from tests.transform.portal import Portal
 
 PROJECT = ROOT / "dbt_project"
 LAYERS = ("staging", "intermediate", "ops", "app")
@@ -32,17 +36,71 @@ def test_layers_read_only_from_their_left(engine: Database) -> None:
                 assert order[layer] <= order[model.fqn[1]], f"{model.name}: {parent}"
 
 
-def test_every_model_seed_and_column_is_described(
-    engine: Database, database: Database
+def test_everything_and_every_column_is_described_and_somebodys(
+    engine: Database,
 ) -> None:
     manifest: Any = engine.manifest
-    for node in manifest.nodes.values():
-        if node.resource_type not in ("model", "seed"):
-            continue
+    tables = [
+        node
+        for node in (*manifest.nodes.values(), *manifest.sources.values())
+        if node.resource_type in ("model", "seed", "source")
+    ]
+    assert len(tables) > 100
+    for node in tables:
         assert node.description, node.name
         assert node.columns, node.name
         for column in node.columns.values():
             assert column.description, f"{node.name}.{column.name}"
+        if node.resource_type != "source":
+            assert node.config.group in {g.name for g in manifest.groups.values()}
+    for exposure in manifest.exposures.values():
+        assert exposure.description, exposure.name
+        assert exposure.owner.name, exposure.name
+    for path in (PROJECT / "macros").rglob("*.sql"):
+        assert path.read_text().startswith("{#"), f"{path.name} says what it is for"
+
+
+def test_what_the_app_and_people_read_is_an_exposure(engine: Database) -> None:
+    """Whoever changes a published table sees in the lineage whom it concerns."""
+    manifest: Any = engine.manifest
+    exposed = {
+        parent
+        for exposure in manifest.exposures.values()
+        for parent in exposure.depends_on.nodes
+    }
+    published = {m.unique_id for m in _models(engine) if m.fqn[1] == "app"}
+    assert published
+    assert published <= exposed
+    assert {"app", "operations_report", "analysis"} == {
+        exposure.name for exposure in manifest.exposures.values()
+    }
+
+
+def test_source_freshness_tells_a_load_that_is_old_from_one_that_is_not(
+    database: Database, portal: Portal
+) -> None:
+    database.load(portal)
+    assert not database.dbt("source", "freshness").success
+    database.run("update hubspot_raw._dlt_loads set inserted_at = now()")
+    fresh = database.dbt("source", "freshness")
+    assert fresh.success
+    assert [str(item.status) for item in fresh.result.results] == ["pass"]
+
+
+def test_make_docs_writes_one_page_that_knows_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBSYNC_DUCKDB", str(tmp_path / "no-database-yet.duckdb"))
+    page = ROOT / "target" / "docs" / "index.html"
+    page.unlink(missing_ok=True)
+    # -o: what the environment holds is not what this test is about.
+    subprocess.run(
+        ["make", "-o", ".venv/.installed", "docs"], cwd=ROOT, check=True, timeout=200
+    )
+    text = page.read_text()
+    for known in ("exposure.hubsync.app", "model.hubsync.findings", "hubspot_raw"):
+        assert known in text
+    assert not (tmp_path / "no-database-yet.duckdb").exists()
 
 
 def test_yaml_keys_exist() -> None:

@@ -1,14 +1,13 @@
--- All findings with the record and customer they are about.
+{%- set abouts = [
+    'access', 'customers', 'records', 'deals', 'contracts', 'values', 'policy',
+] -%}
+-- All findings with the record and customer they are about, and who in HubSpot has to
+-- do something about them.
 with findings as (
-    select * from {{ ref('int_findings_about_values') }}
-    union all
-    select * from {{ ref('int_findings_about_policy') }}
-    union all
-    select * from {{ ref('int_findings_about_deals') }}
-    union all
-    select * from {{ ref('int_findings_about_customers') }}
-    union all
-    select * from {{ ref('int_findings_about_access') }}
+    {%- for about in abouts %}
+        select * from {{ ref('int_findings_about_' ~ about) }}
+        {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 links as (
@@ -25,6 +24,42 @@ customers as (
 
 urls as (
     select * from {{ ref('int_record_urls') }}
+),
+
+companies as (
+    select * from {{ ref('stg_hubspot__companies') }}
+),
+
+-- Who has left HubSpot can do nothing about a finding.
+owners as (
+    select * from {{ ref('stg_hubspot__owners') }}
+    where not is_archived
+),
+
+owned as (
+    select
+        'companies' as object_type,
+        company_id as object_id,
+        owner_id
+    from companies
+    union all
+    select
+        'contacts' as object_type,
+        contact_id as object_id,
+        owner_id
+    from {{ ref('stg_hubspot__contacts') }}
+    union all
+    select
+        'deals' as object_type,
+        deal_id as object_id,
+        owner_id
+    from {{ ref('stg_hubspot__deals') }}
+    union all
+    select
+        'subscriptions' as object_type,
+        subscription_record_id as object_id,
+        owner_id
+    from {{ ref('stg_hubspot__subscriptions') }}
 ),
 
 described as (
@@ -63,10 +98,31 @@ select distinct
     described.finding_id,
     described.severity,
     described.kind,
+    case described.kind
+        {%- for kind, title in finding_titles().items() %}
+            when '{{ kind }}' then '{{ title }}'
+        {%- endfor %}
+    end as title,
     described.object_type,
     described.object_id,
     customers.customer_id,
     described.what_to_do,
+    -- Of the record, else of its company.
+    case
+        when record_owners.owner_id is not null then record_owners.name
+        else company_owners.name
+    end as owner_name,
+    case
+        when record_owners.owner_id is not null then record_owners.email
+        else company_owners.email
+    end as owner_email,
     described.hubspot_url
 from described
 left join customers on described.customer_id = customers.customer_id
+left join owned
+    on
+        described.object_type = owned.object_type
+        and described.object_id = owned.object_id
+left join owners as record_owners on owned.owner_id = record_owners.owner_id
+left join companies on described.customer_id = companies.company_id
+left join owners as company_owners on companies.owner_id = company_owners.owner_id

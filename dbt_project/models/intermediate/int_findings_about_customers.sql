@@ -23,6 +23,67 @@ circles as (
     where members.customer_id = members.ancestor_id
     group by members.customer_id
     having members.customer_id = min(chains.ancestor_id)
+),
+
+companies as (
+    select * from {{ ref('stg_hubspot__companies') }}
+),
+
+-- What the company itself says about staying or leaving.
+declared as (
+    select
+        policy_values.object_id as customer_id,
+        policy_values.property,
+        policy_values.value,
+        policy.effect
+    from {{ ref('stg_hubspot__policy_values') }} as policy_values
+    inner join {{ ref('churn_signals') }} as policy
+        on
+            policy_values.object_type = policy.object_type
+            and policy_values.property = policy.property
+            and lower(policy_values.value) = lower(policy.value)
+    where
+        policy_values.object_type = 'companies'
+        and policy_values.kind = 'text'
+        and policy_values.record_state = 'live'
+),
+
+-- A churn that has yet to come contradicts nothing.
+churned as (
+    select
+        signals.customer_id,
+        signals.property
+    from {{ ref('int_customer_signals') }} as signals
+    cross join {{ ref('int_clock') }} as clock
+    where
+        signals.object_type = 'companies'
+        and signals.effect = 'churn'
+        and signals.effective_on <= clock.today
+),
+
+contradicted as (
+    select
+        declared.*,
+        verdicts.reason_code,
+        cast(verdicts.evidence as json) ->> 'object_type' as evidence_type,
+        cast(verdicts.evidence as json) ->> 'object_id' as evidence_id
+    from declared
+    inner join verdicts on declared.customer_id = verdicts.customer_id
+    left join churned
+        on
+            declared.customer_id = churned.customer_id
+            and declared.property = churned.property
+    where
+        (
+            declared.effect = 'none'
+            and verdicts.rule = 3
+            and (cast(verdicts.evidence as json) ->> 'object_type') <> 'companies'
+        )
+        or (
+            declared.effect = 'churn'
+            and verdicts.rule in (4, 5)
+            and churned.customer_id is not null
+        )
 )
 
 select
@@ -96,3 +157,39 @@ select
     || 'access of its parent; it is held as it was: correct the parent company of one '
     || 'of them.' as what_to_do
 from circles
+union all
+select
+    'warning' as severity,
+    'OVERRIDE_ON_RECORD_GONE' as kind,
+    'companies' as object_type,
+    overrides.object_id,
+    overrides.property as detail,
+    'Override ' || overrides.property || ' = ' || overrides.value
+    || ' counts until its end, although its company is ' || companies.record_state
+    || case
+        when companies.record_state = 'merged'
+            then
+                ' into ' || overrides.customer_id || ': to end it sooner, set an '
+                || 'override there.'
+        else ' in HubSpot: restore the company, or let it run out.'
+    end as what_to_do
+from overrides
+inner join companies on overrides.object_id = companies.company_id
+where overrides.is_in_force and companies.record_state <> 'live'
+union all
+select
+    'warning' as severity,
+    'STATUS_CONTRADICTED' as kind,
+    'companies' as object_type,
+    customer_id as object_id,
+    property as detail,
+    'Its ' || property || ' is "' || value || '", yet '
+    || case
+        when effect = 'none'
+            then
+                reason_code || ' (' || evidence_type || ' ' || evidence_id
+                || ') has ended its access'
+        else 'a subscription started since and gives access'
+    end
+    || ': correct the one that is wrong.' as what_to_do
+from contradicted

@@ -15,6 +15,31 @@ line_items as (
 customers_gone as (
     select customer_id from {{ ref('int_customers') }}
     where record_state <> 'live'
+),
+
+-- A company that is gone took the link of its lost renewal along; its verdict knows.
+signals_of_companies_gone as (
+    select evidence_object_id as object_id
+    from {{ ref('int_last_verdicts') }}
+    where
+        evidence_object_type = 'deals'
+        and customer_id in (select gone.customer_id from customers_gone as gone)
+),
+
+signals as (
+    select signals.*
+    from {{ ref('int_deal_signals') }} as signals
+    inner join {{ ref('stg_hubspot__deals') }} as deals
+        on signals.object_id = deals.deal_id
+    cross join {{ ref('int_clock') }} as clock
+    where
+        signals.effect = 'churn'
+        and deals.record_state = 'live'
+        -- Who it was about a year ago is gone as well, and nobody will look.
+        and coalesce(
+            cast(signals.closed_at at time zone 'UTC' as date) >= clock.today - 365,
+            true
+        )
 )
 
 select
@@ -102,3 +127,22 @@ where
     subscriptions.plan_code is null
     and subscriptions.record_state = 'live'
     and subscriptions.status not in ('ended', 'canceled')
+union all
+select
+    'error' as severity,
+    'CHURN_WITHOUT_COMPANY' as kind,
+    signals.object_type,
+    signals.object_id,
+    signals.code as detail,
+    'This deal says that a customer left (' || signals.code || '), and no live company '
+    || 'is associated, so nobody''s access ends: associate the company.' as what_to_do
+from signals
+left join links
+    on
+        signals.object_type = links.object_type
+        and signals.object_id = links.object_id
+where
+    links.customer_id is null
+    and signals.object_id not in (
+        select known.object_id from signals_of_companies_gone as known
+    )

@@ -8,28 +8,60 @@ policy_values as (
     where kind = 'text' and record_state = 'live'
 ),
 
-signals as (
-    select * from {{ ref('churn_signals') }}
-    where property is not null
+-- The seeds that mean to know every value. A status of a subscription that is not in
+-- its seed is a finding of its own, and a plan is told by many properties.
+policy as (
+    select
+        'churn_signals' as seed,
+        object_type,
+        property,
+        value
+    from {{ ref('churn_signals') }}
+    union all
+    select
+        'access_overrides' as seed,
+        object_type,
+        property,
+        value
+    from {{ ref('access_overrides') }}
+    union all
+    select
+        'parent_access' as seed,
+        object_type,
+        property,
+        value
+    from {{ ref('parent_access') }}
 ),
 
-unmapped_signals as (
+read as (
+    select
+        object_type,
+        property,
+        min(seed) as seed
+    from policy
+    where property is not null and property <> 'hs_object_id'
+    group by object_type, property
+),
+
+unmapped as (
     select
         policy_values.object_type,
         policy_values.object_id,
         policy_values.property,
-        policy_values.value
+        policy_values.value,
+        read.seed
     from policy_values
-    left join signals
+    inner join read
         on
-            policy_values.object_type = signals.object_type
-            and policy_values.property = signals.property
-            and lower(policy_values.value) = lower(signals.value)
-    where
-        signals.code is null
-        and policy_values.object_type || '.' || policy_values.property in (
-            select known.object_type || '.' || known.property from signals as known
-        )
+            policy_values.object_type = read.object_type
+            and policy_values.property = read.property
+    where not exists (
+        select 1 from policy
+        where
+            policy_values.object_type = policy.object_type
+            and policy_values.property = policy.property
+            and lower(policy_values.value) = lower(policy.value)
+    )
 )
 
 select
@@ -49,5 +81,6 @@ select
     object_id,
     property as detail,
     'Property ' || property || ' is "' || value || '", which policy does not know. It '
-    || 'changes nothing: give it a row in seeds/churn_signals.csv.' as what_to_do
-from unmapped_signals
+    || 'changes nothing: correct it, or give it a row in seeds/' || seed || '.csv.'
+        as what_to_do
+from unmapped

@@ -16,6 +16,7 @@ select
     max(case when preference = 1 then plan_code end) as plan_code,
     max(case when preference = 1 then access_level end) as access_level,
     min(currency) as currency,
+    string_agg(distinct currency, ', ' order by currency) as currencies,
     sum(quantity) as quantity,
     sum(amount) as amount,
     sum(case when is_recurring then mrr end) as mrr,

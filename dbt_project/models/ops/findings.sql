@@ -17,10 +17,13 @@ select
     finding_id,
     severity,
     kind,
+    title,
     object_type,
     object_id,
     customer_id,
     what_to_do,
+    owner_name,
+    owner_email,
     hubspot_url,
     {{ now() }} as first_seen_at,
     {{ now() }} as last_seen_at

@@ -11,9 +11,7 @@ renamed as (
         category,
         label,
         type_id,
-        -- By id: HubSpot renames labels, and says not to rely on them.
-        category = 'HUBSPOT_DEFINED'
-        and type_id in (1, 2, 5, 6, 25, 26, 509) as is_primary
+        {{ is_primary_association() }} as is_primary
     from source
 )
 

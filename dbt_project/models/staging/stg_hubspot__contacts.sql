@@ -13,6 +13,7 @@ with source as (
             'lastname': 'last_name',
             'phone': 'phone',
             'jobtitle': 'job_title',
+            'hubspot_owner_id': 'owner_id',
         }) }}
     from {{ raw_table(source('hubspot_raw', 'contacts')) }}
 ),
@@ -23,6 +24,7 @@ typed as (
         _state as record_state,
         _merged_into as merged_into_id,
         {{ as_text('merged_ids') }} as merged_ids,
+        {{ as_text('owner_id') }} as owner_id,
         {{ as_text('email') }} as email,
         {{ as_text('first_name') }} as first_name,
         {{ as_text('last_name') }} as last_name,

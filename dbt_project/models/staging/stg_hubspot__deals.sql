@@ -16,6 +16,7 @@ with source as (
             'hs_is_closed_won': 'is_closed_won',
             'hs_is_closed_lost': 'is_closed_lost',
             'closedate': 'closed_at',
+            'hubspot_owner_id': 'owner_id',
         }) }}
     from {{ raw_table(source('hubspot_raw', 'deals')) }}
 ),
@@ -29,6 +30,7 @@ typed as (
         {{ as_text('name') }} as name,
         {{ as_text('pipeline_id') }} as pipeline_id,
         {{ as_text('stage_id') }} as stage_id,
+        {{ as_text('owner_id') }} as owner_id,
         {{ as_text('currency') }} as currency,
         {{ as_number('amount') }} as amount,
         {{ as_number('mrr') }} as mrr,

@@ -11,6 +11,7 @@ with source as (
             'hs_last_payment_amount': 'paid',
             'hs_next_payment_amount': 'due',
             'hs_recurring_billing_frequency': 'frequency',
+            'hubspot_owner_id': 'owner_id',
         }) }}
     from {{ raw_table(source('hubspot_raw', 'subscriptions')) }}
 ),
@@ -20,6 +21,7 @@ typed as (
         id as subscription_record_id,
         _state as record_state,
         _merged_into as merged_into_id,
+        {{ as_text('owner_id') }} as owner_id,
         {{ as_text('name') }} as name,
         {{ as_text('currency') }} as currency,
         {{ as_text('frequency') }} as billing_frequency,

@@ -1,0 +1,38 @@
+{#- What to do about each kind of finding, as the heading of a worklist. The one list of
+    the kinds there are. -#}
+{% macro finding_titles() -%}
+    {{- return({
+        'ACCESS_HELD': 'Restore what access rests on, or say that the customer left',
+        'AMOUNT_NEGATIVE': 'Correct negative amounts',
+        'CHANGE_HELD': 'Approve or reject changes of access that wait',
+        'CHANGE_REFUSED': 'Changes of access that a person refused',
+        'CHURN_WITHOUT_COMPANY': 'Associate lost renewals with their company',
+        'COMPANIES_SHARE_DOMAIN': 'Merge companies that are the same',
+        'COMPANY_IN_POLICY_GONE': 'Remove companies from policy that are gone',
+        'CONTACTS_SHARE_EMAIL': 'Merge contacts that are the same person',
+        'CONTACT_IN_CHURNED_COMPANY_ONLY': 'Associate people with the customer they work for',
+        'CURRENCIES_MIXED': 'Use one currency in a deal',
+        'CUSTOMER_WITHOUT_CONTACT': 'Associate the people of customers with access',
+        'CUSTOMER_WITHOUT_SUBSCRIPTION': 'Win a deal, or correct the lifecycle stage',
+        'EXTRACT_HELD': 'Restore what HubSpot no longer has, or approve the loss',
+        'OVERRIDE_ON_RECORD_GONE': 'Look at overrides of companies that are gone',
+        'OVERRIDE_WITHOUT_END': 'Give overrides an end',
+        'OWNER_GONE': 'Give customers of people who left another owner',
+        'PARENT_CIRCLE': 'Correct parent companies that form a circle',
+        'PIPELINE_WITHOUT_ROLE': 'Say what a deal pipeline is for',
+        'PLAN_UNKNOWN': 'Say which plan a product sells',
+        'PROPERTY_NOT_IN_PORTAL': 'Restore or rename properties that policy reads',
+        'RENEWAL_UNDECIDED': 'Win or lose renewals whose contract has ended',
+        'STAGE_UNMAPPED': 'Say what a deal stage means',
+        'STATUS_CONTRADICTED': 'Correct the status of customers that deals contradict',
+        'SUBSCRIPTION_DUPLICATED': 'Remove subscriptions that were entered twice',
+        'SUBSCRIPTION_ENDS_BEFORE_START': 'Correct contracts that end before they start',
+        'SUBSCRIPTION_RECORD_GONE': 'Restore records that gave access',
+        'SUBSCRIPTION_STATUS_UNKNOWN': 'Correct subscriptions whose status says nothing',
+        'SUBSCRIPTION_WITHOUT_COMPANY': 'Associate subscriptions with their company',
+        'SUBSCRIPTION_WITHOUT_DATES': 'Fill in the dates of contracts',
+        'SUBSCRIPTION_WITH_SEVERAL_COMPANIES': 'Mark the primary company of subscriptions',
+        'UNPARSABLE_VALUE': 'Correct values that cannot be read',
+        'VALUE_UNMAPPED': 'Say what a value means, or correct it',
+    }) -}}
+{%- endmacro %}

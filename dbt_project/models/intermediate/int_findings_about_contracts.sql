@@ -1,0 +1,172 @@
+-- Subscriptions whose dates or amounts cannot be right, and renewals left open.
+with subscriptions as (
+    select * from {{ ref('int_subscriptions') }}
+    where record_state = 'live'
+),
+
+line_items as (
+    select * from {{ ref('int_line_items_summarised') }}
+),
+
+links as (
+    select * from {{ ref('int_records_linked_to_customers') }}
+),
+
+running as (
+    select
+        *,
+        {{ is_exception('starts_on is null', among='object_type') }} as lacks_its_start,
+        {{ is_exception('ends_on is null', among='object_type') }} as lacks_its_end
+    from subscriptions
+    where is_linked and status in ('active', 'trialing', 'cancelling', 'past_due')
+),
+
+-- Days that somebody set; the one on which a deal was closed is none.
+starts as (
+    select
+        subscriptions.object_type,
+        subscriptions.object_id,
+        coalesce(policy_dates.starts_on, line_items.starts_on) as starts_on
+    from subscriptions
+    left join {{ ref('int_policy_dates') }} as policy_dates
+        on
+            subscriptions.object_type = policy_dates.object_type
+            and subscriptions.object_id = policy_dates.object_id
+    left join line_items
+        on
+            subscriptions.object_type = line_items.parent_type
+            and subscriptions.object_id = line_items.parent_id
+),
+
+entered_twice as (
+    select
+        object_type,
+        plan_code,
+        min(object_id) as object_id,
+        string_agg(object_id, ', ' order by object_id) as object_ids
+    from running
+    where plan_code is not null
+    group by
+        customer_id,
+        object_type,
+        plan_code,
+        starts_on,
+        ends_on,
+        quantity,
+        amount,
+        currency
+    having count(*) > 1
+),
+
+-- Not every open renewal that is late, only where the contract has run out meanwhile.
+-- What a quarter has not decided nobody waits for.
+undecided as (
+    select
+        judged.deal_id,
+        contracts.ends_on,
+        contracts.standing,
+        contracts.access_ends_on
+    from {{ ref('int_deals_judged') }} as judged
+    cross join {{ ref('int_clock') }} as clock
+    inner join links
+        on links.object_type = 'deals' and judged.deal_id = links.object_id
+    inner join {{ ref('int_deciding_subscriptions') }} as contracts
+        on links.customer_id = contracts.customer_id
+    left join {{ ref('int_churn_evidence') }} as churn
+        on links.customer_id = churn.customer_id
+    where
+        judged.role = 'renewal'
+        and judged.outcome = 'open'
+        and judged.record_state = 'live'
+        and contracts.status = 'ended'
+        and contracts.standing in ('grace', 'over')
+        and contracts.ends_on >= clock.today - 90
+        and churn.customer_id is null
+)
+
+select
+    'warning' as severity,
+    'SUBSCRIPTION_WITHOUT_DATES' as kind,
+    object_type,
+    object_id,
+    case when lacks_its_start then 'starts_on' else 'ends_on' end as detail,
+    case
+        when lacks_its_start
+            then
+                'Nothing says when it starts, so it cannot win back a customer who '
+                || 'left: fill in its first day.'
+        else
+            'Nothing says when it ends, as nearly all others do, so its access never '
+            || 'ends by itself: fill in its last day.'
+    end as what_to_do
+from running
+where lacks_its_start or lacks_its_end
+union all
+select
+    'warning' as severity,
+    'SUBSCRIPTION_ENDS_BEFORE_START' as kind,
+    subscriptions.object_type,
+    subscriptions.object_id,
+    cast(null as text) as detail,
+    'It ends on ' || subscriptions.ends_on || ', before it starts on '
+    || starts.starts_on || '; the end counts: correct one of the two.' as what_to_do
+from subscriptions
+inner join starts
+    on
+        subscriptions.object_type = starts.object_type
+        and subscriptions.object_id = starts.object_id
+where subscriptions.ends_on < starts.starts_on
+union all
+select
+    'warning' as severity,
+    'SUBSCRIPTION_DUPLICATED' as kind,
+    object_type,
+    object_id,
+    cast(null as text) as detail,
+    'The ' || object_type || ' ' || object_ids || ' sell the same customer '
+    || plan_code || ' for the same days and amount, so its revenue is counted more '
+    || 'than once: delete all but one.' as what_to_do
+from entered_twice
+union all
+select
+    'warning' as severity,
+    'AMOUNT_NEGATIVE' as kind,
+    object_type,
+    object_id,
+    cast(null as text) as detail,
+    'It sells for a negative amount (' || least(amount, mrr) || '), which reduces the '
+    || 'recurring revenue: correct the amount or its line items.' as what_to_do
+from subscriptions
+where status not in ('ended', 'canceled') and least(amount, mrr) < 0
+union all
+select
+    'warning' as severity,
+    'CURRENCIES_MIXED' as kind,
+    subscriptions.object_type,
+    subscriptions.object_id,
+    cast(null as text) as detail,
+    'It is in ' || subscriptions.currency || ', its line items are in '
+    || line_items.currencies || '; they are added up as if they were one: use one '
+    || 'currency.' as what_to_do
+from subscriptions
+inner join line_items
+    on
+        subscriptions.object_type = line_items.parent_type
+        and subscriptions.object_id = line_items.parent_id
+where
+    subscriptions.status not in ('ended', 'canceled')
+    and subscriptions.currency <> line_items.currencies
+union all
+select
+    'warning' as severity,
+    'RENEWAL_UNDECIDED' as kind,
+    'deals' as object_type,
+    deal_id as object_id,
+    cast(null as text) as detail,
+    'This renewal is still open, and the contract it renews ended on ' || ends_on
+    || case
+        when standing = 'grace' then '; access ends after ' || access_ends_on
+        else '; access has ended'
+    end
+    || ': close it as won or lost.' as what_to_do
+from undecided

@@ -299,6 +299,7 @@ def _meaning(node: Any) -> str:
     )
     table = _tested_model(node)
     sentences = {
+        "primary_key": f"every row of {table} has a {column} of its own.",
         "unique": f"every {column} appears once in {table}.",
         "not_null": f"{column} is never empty in {table}.",
         "relationships": f"every {column} of {table} exists where it points.",

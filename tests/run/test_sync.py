@@ -170,7 +170,7 @@ def test_a_broken_consistency_test_names_its_rows_and_publishes_nothing(
     outcome = hubsync("sync")
     assert outcome.code == 4, outcome.err
     assert app_rows(synced) == before
-    assert "unique_stg_hubspot__companies" in outcome.err
+    assert "primary_key_stg_hubspot__companies" in outcome.err
     assert company in outcome.err
     assert "Nothing was published" in outcome.err
     status = query(

@@ -104,7 +104,7 @@ SINGULAR["assert_newest_event_says_what_access_says"] = Harm(
 # Generic tests for which a row more is not enough, by (test, model, column).
 PARTICULAR = {
     # Rows that nobody finds any more leave ops.findings in the same step.
-    ("unique", "findings", "finding_id"): Harm(
+    ("primary_key", "findings", "finding_id"): Harm(
         sql=("insert into ops.findings select * from ops.findings",)
     ),
 }
@@ -116,6 +116,7 @@ def _rows(name: str, column: str, columns: list[str]) -> tuple[Row, ...]:
     """Rows that a generic test of this name refuses."""
     return {
         "unique": ({column: "'1'"}, {column: "'1'"}),
+        "primary_key": ({column: "'1'"}, {column: "'1'"}),
         "not_null": ({},),
         "no_nulls": ({},),
         "accepted_values": ({column: WRONG},),

@@ -55,8 +55,8 @@ def serve_portal(contacts: int) -> None:
     names = [f"field_{number:02}" for number in range(FILLED - 3)]
     for name in names:
         made.add_property("contacts", {"name": name, "type": "string"})
-    values = {name: f"What a person wrote into {name}" for name in names}
     for number in range(contacts):
+        values = {name: f"What person {number} wrote into {name}" for name in names}
         person = {"email": f"p{number}@example.com", "firstname": f"P {number}"}
         made.insert("contacts", {**values, **person}, LONG_AGO, LONG_AGO + number)
     with serve(made) as server:

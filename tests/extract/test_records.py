@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.hubspot.client import _decode
+from pipelines.hubspot.client import decode_json
 from pipelines.hubspot.columns import assign_columns
 from pipelines.hubspot.records import parse_time, to_arrow
 
@@ -73,12 +73,12 @@ def test_times_come_as_iso_or_as_milliseconds(
 
 
 def test_text_no_database_can_hold_becomes_the_replacement_character() -> None:
-    answer = _decode(b'{"a": "x\\u0000y", "b": "\\ud83d\\ude00 \\ud800!"}')
+    answer = decode_json(b'{"a": "x\\u0000y", "b": "\\ud83d\\ude00 \\ud800!"}')
     assert answer == {"a": "x\ufffdy", "b": "😀 \ufffd!"}
 
 
 def test_truncated_json_is_not_an_answer() -> None:
-    assert _decode(b'{"results": [{"id": "1"') is None
+    assert decode_json(b'{"results": [{"id": "1"') is None
 
 
 def test_a_row_wider_than_a_page_keeps_what_does_not_fit_in_overflow() -> None:

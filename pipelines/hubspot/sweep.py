@@ -33,10 +33,11 @@ from pipelines.hubspot.records import (
     newest,
     page_decoder,
     to_arrow,
+    together,
 )
 from pipelines.hubspot.state import Watermark
 
-ROUND = 100_000  # records per type and load
+ROUND = 100_000  # records per type and load: a minute of calls, half a second of dlt's
 BATCH = 2_000  # records per Arrow table: fast to build, small in memory
 
 # A cursor that can only be followed, as a watermark keeps it beside ranges of ids.
@@ -219,6 +220,7 @@ class Sweep:
         return min(since, self.watermark.newest_ms + tied)
 
     def _converted(self, pages: list[Page]) -> _Batch:
+        pages = together(pages)
         rows = pa.concat_tables(
             [to_arrow(page, self.columns, "live") for page in pages]
         )

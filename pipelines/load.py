@@ -76,7 +76,7 @@ _DLT = {
     "LOAD__RAISE_ON_MAX_RETRIES": "2",
     # Files that load side by side: a COPY's client and its server wait in turn for each
     # other. Two of them keep two cores busy; each more costs its memory.
-    "DATA_WRITER__FILE_MAX_ITEMS": "20000",
+    "DATA_WRITER__FILE_MAX_ITEMS": "25000",
     "LOAD__WORKERS": "2",
 }
 

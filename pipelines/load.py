@@ -74,6 +74,10 @@ _DLT = {
     "RUNTIME__LOG_LEVEL": "CRITICAL",
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
     "LOAD__RAISE_ON_MAX_RETRIES": "2",
+    # Files that load side by side: a COPY's client and its server wait in turn for each
+    # other. Two of them keep two cores busy; each more costs its memory.
+    "DATA_WRITER__FILE_MAX_ITEMS": "25000",
+    "LOAD__WORKERS": "2",
 }
 
 

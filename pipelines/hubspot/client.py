@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -63,6 +63,34 @@ class MissingScope(ConfigurationError):
     """403: the token lacks a scope; the message names it and the object."""
 
 
+def decode_json(content: bytes) -> Any:
+    """JSON, or None. Two oddities of text that no database can hold are mended here.
+
+    PostgreSQL has no U+0000 and UTF-8 has no lone surrogates: both become U+FFFD,
+    the character that stands for "not representable".
+    """
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            return None
+        return _representable(answer)
+    return _representable(answer) if b"\\u0000" in content else answer
+
+
+def _representable(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.replace("\x00", "\ufffd")
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_representable(item) for item in value]
+    if isinstance(value, dict):
+        return {_representable(k): _representable(v) for k, v in value.items()}
+    return value
+
+
 class HubSpot:
     """Calls of one portal. Thread-safe; `calls` counts every request sent, by kind."""
 
@@ -85,8 +113,14 @@ class HubSpot:
 
     # -- calls ---------------------------------------------------------------
 
-    def get(self, path: str, params: Mapping[str, str] | None, kind: Kind) -> Json:
-        return self._call("GET", path, kind, params=params)
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None,
+        kind: Kind,
+        decode: Callable[[bytes], Any] = decode_json,
+    ) -> Json:
+        return self._call("GET", path, kind, params=params, decode=decode)
 
     def post(self, path: str, body: Json, kind: Kind) -> Json:
         return self._call("POST", path, kind, body=body)
@@ -127,6 +161,7 @@ class HubSpot:
         params: Mapping[str, str] | None = None,
         body: Json | str | None = None,
         headers: Mapping[str, str | None] | None = None,
+        decode: Callable[[bytes], Any] = decode_json,
     ) -> Json:
         """The decoded answer of one call, retried while the fault is HubSpot's.
 
@@ -148,7 +183,7 @@ class HubSpot:
             with self._lock:
                 self.calls[kind] += 1
             fault, wait = self._attempt(
-                method, path, kind, params, body, headers, attempt
+                method, path, kind, params, body, headers, decode, attempt
             )
             if isinstance(fault, dict):
                 return fault
@@ -175,6 +210,7 @@ class HubSpot:
         params: Mapping[str, str] | None,
         body: Json | str | None,
         headers: Mapping[str, str | None] | None,
+        decode: Callable[[bytes], Any],
         attempt: int,
     ) -> tuple[Json | str, float]:
         """The answer, or a fault in words and the seconds to wait before the next."""
@@ -205,11 +241,11 @@ class HubSpot:
         if status == 204 and kind == "journal":
             return {}, 0.0
         if status in (200, 201, 207):
-            answer = _decode(content)
+            answer = decode(content)
             if isinstance(answer, dict):
                 return answer, 0.0
             return f"answer {status} was not complete JSON", backoff
-        decoded = _decode(content)
+        decoded = decode_json(content)
         told: Json = decoded if isinstance(decoded, dict) else {}
         if status == 429:
             return self._limited(response, told, kind)
@@ -304,34 +340,6 @@ class HubSpot:
     def now(self) -> datetime:
         """HubSpot's clock where it told us, else ours."""
         return self.server_time or datetime.now(UTC)
-
-
-def _decode(content: bytes) -> Any:
-    """JSON, or None. Two oddities of text that no database can hold are mended here.
-
-    PostgreSQL has no U+0000 and UTF-8 has no lone surrogates: both become U+FFFD,
-    the character that stands for "not representable".
-    """
-    try:
-        answer = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        try:
-            answer = json.loads(content)
-        except ValueError:
-            return None
-        return _representable(answer)
-    return _representable(answer) if b"\\u0000" in content else answer
-
-
-def _representable(value: Any) -> Any:
-    if isinstance(value, str):
-        text = value.replace("\x00", "\ufffd")
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_representable(item) for item in value]
-    if isinstance(value, dict):
-        return {_representable(k): _representable(v) for k, v in value.items()}
-    return value
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from queue import Empty, Full, Queue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pipelines.errors import HubsyncError
-from pipelines.hubspot.client import HubSpot
+from pipelines.hubspot.client import HubSpot, decode_json
 from pipelines.hubspot.objects import ObjectType
 from pipelines.hubspot.reading import LIST_PAGE, highest_id, list_page
-from pipelines.hubspot.records import Record
+from pipelines.hubspot.records import Page, ids_of
 
 READERS = 6  # 0.3 s an answer: 20 pages/s, all that HubSpot allows
 BATCH = 1_000  # records that are handed on at once
@@ -131,13 +132,15 @@ class Listing(Generic[T]):
         object_type: ObjectType,
         properties: Sequence[str],
         remaining: Spans,
-        convert: Callable[[list[Record]], T],
+        convert: Callable[[list[Page]], T],
+        decode: Callable[[bytes], Any] = decode_json,
     ) -> None:
         self.total: int | None = None  # live records as search counts them, if asked
         self._client = client
         self._type = object_type
         self._properties = properties
         self._convert = convert
+        self._decode = decode
         self._waiting = [_Range(low, high) for low, high in reversed(remaining.parts)]
         self._active: list[_Range] = []
         self._queue: Queue[Batch[T] | BaseException | None] = Queue(BATCHES_AHEAD)
@@ -240,25 +243,22 @@ class Listing(Generic[T]):
     def _read(self, span: _Range) -> None:
         first = True
         low = span.next
-        held: list[Record] = []
+        held: list[Page] = []
+        count = 0
         while not self._stopped.is_set():
             asked = span.next
-            records, following = self._page(span)
+            page, ids, following = self._page(span)
             with self._lock:
                 high: int | None = following
                 done = following is None
                 if span.high is not None and (high is None or high >= span.high):
                     high, done = span.high, True
-                kept = [
-                    record
-                    for record in records
-                    if int(record["id"]) >= asked
-                    and (high is None or int(record["id"]) < high)
-                ]
+                begin = bisect_left(ids, asked)
+                kept = (len(ids) if high is None else bisect_left(ids, high)) - begin
                 if high is not None:
                     span.next, span.by_cursor = high, True
                 self._pages += 1
-                self._seen += len(kept)
+                self._seen += kept
                 if first and not kept and self._joined:
                     self._in_vain += 1
                 if done:
@@ -266,12 +266,13 @@ class Listing(Generic[T]):
                 joining = not self._joined and not done and self._pages >= _ALONE
                 self._joined = self._joined or joining
             first = False
-            held += kept
+            held.append(page[begin : begin + kept])
+            count += kept
             if joining:
                 self._join()
-            if done or len(held) >= BATCH:
+            if done or count >= BATCH:
                 self._put(Batch(self._convert(held), low, high))
-                held, low = [], span.next
+                held, count, low = [], 0, span.next
             if done:
                 return
 
@@ -281,29 +282,26 @@ class Listing(Generic[T]):
             self._top, self.total = top, total
         self._start(min(READERS - 1, total // LIST_PAGE // _WORTH))
 
-    def _page(self, span: _Range) -> tuple[list[Record], int | None]:
-        """One page, checked. A page may be repeated by a fault; a portal that lists
-        in another order does so every time."""
+    def _page(self, span: _Range) -> tuple[Page, list[int], int | None]:
+        """One page and its ids, checked. A page may be repeated by a fault; a portal
+        that lists in another order does so every time."""
         # At a place that we chose, one id earlier: whether the list begins at its
         # cursor or behind it, the chosen id is in it.
         after = span.next if span.by_cursor or not span.next else span.next - 1
         for attempt in range(_TRIES):
-            records, following = list_page(
+            page, following = list_page(
                 self._client,
                 self._type,
                 self._properties,
                 after=str(after) if after else None,
+                decode=self._decode,
             )
-            if _in_order(records, following, after):
-                return records, None if following is None else int(following)
+            try:
+                ids = [int(each) for each in ids_of(page)]
+                ahead = following is None or int(following) > max([after, *ids[-1:]])
+            except ValueError:
+                continue
+            if ahead and all(low < high for low, high in pairwise([after - 1, *ids])):
+                return page, ids, None if following is None else int(following)
             time.sleep(0.2 * attempt)
         raise OpaqueList(f"The list of {self._type.name} is not in order of ids.")
-
-
-def _in_order(records: list[Record], following: str | None, after: int) -> bool:
-    try:
-        ids = [after - 1, *(int(record["id"]) for record in records)]
-        ahead = following is None or int(following) > max(ids[-1], after)
-    except ValueError:
-        return False
-    return ahead and all(low < high for low, high in pairwise(ids))

@@ -6,14 +6,16 @@ Facts: hubspot_api.md 2.3 (list), 2.5 (batch read), 3 (search), 10.1 (URL length
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines.errors import HubsyncError, PortalUnavailable
-from pipelines.hubspot.client import BadRequest, HubSpot, Kind
+from pipelines.hubspot.client import BadRequest, HubSpot, Kind, decode_json
 from pipelines.hubspot.objects import ObjectType
-from pipelines.hubspot.records import Record
+from pipelines.hubspot.records import Page, Record, ids_of
 
 SEARCH_CAP = 10_000  # results that offsets of one search can reach
 LIST_PAGE = 100
@@ -36,11 +38,13 @@ def list_page(
     *,
     archived: bool = False,
     after: str | None = None,
-) -> tuple[list[Record], str | None]:
+    decode: Callable[[bytes], Any] = decode_json,
+) -> tuple[Page, str | None]:
     """One page of up to 100 records and the cursor of the next (None at the end).
 
     Only live or only archived records. Property lists too long for a URL are read by
     batch read instead, one more call per page; values then come from one answer too.
+    `decode` may make something else of the records (`page_decoder`).
     """
     joined = ",".join(properties)
     wide = len(joined) > _LONGEST_PROPERTIES
@@ -50,11 +54,12 @@ def list_page(
     if after is not None:
         params["after"] = after
     kind: Kind = "archived" if archived else "list"
-    page = client.get(objects_path(client, object_type), params, kind)
+    how = decode_json if wide else decode
+    page = client.get(objects_path(client, object_type), params, kind, how)
     records = _results(page)
     following = ((page.get("paging") or {}).get("next") or {}).get("after")
     if wide and records:
-        ids = [str(record["id"]) for record in records]
+        ids = ids_of(records)
         found, _ = batch_read(client, object_type, properties, ids, archived=archived)
         by_id = {str(record["id"]): record for record in found}  # answered in any order
         records = [by_id[each] for each in ids if each in by_id]
@@ -77,6 +82,7 @@ def list_pages(
         records, following = list_page(
             client, object_type, properties, archived=archived, after=after
         )
+        assert isinstance(records, list)
         if following is not None and following == after:
             raise PortalUnavailable(
                 f"HubSpot's list of {object_type.name} repeats one page. "
@@ -313,9 +319,9 @@ def batch_read(
     return found, missing
 
 
-def _results(page: dict[str, Any]) -> list[Record]:
+def _results(page: dict[str, Any]) -> Any:
     results = page.get("results")
-    if not isinstance(results, list):
+    if not isinstance(results, list | pa.StructArray):
         raise PortalUnavailable(
             "HubSpot answered without results where records were asked for. "
             "Nothing was published; the next sync reads again."

@@ -1,28 +1,35 @@
 """HubSpot's records as Arrow tables: exact text, null and "" kept apart.
 
 Columns are built by Arrow from whole lists of property dicts; a Python loop over
-values would halve the speed.
+values would halve the speed. A list's pages, which a first load consists of, become
+Arrow from their JSON: other threads go on meanwhile, as they could not with dicts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.json import ParseOptions, ReadOptions, read_json
 
+from pipelines.hubspot.client import decode_json
 from pipelines.hubspot.columns import Columns
 
 Record = dict[str, Any]
+# Records as decoded by orjson, or the same as one array of Arrow (`page_decoder`).
+Page: TypeAlias = list[Record] | pa.StructArray
 
 # Properties in which survivors name what was merged into them (2.8): ids separated by
 # ";", in the second one followed by ":time".
 MERGE_LISTS = ("hs_merged_object_ids", "hs_calculated_merged_vids")
 
 _TIME = pa.timestamp("us", "UTC")
+_TIMES = ("createdAt", "updatedAt", "archivedAt")
 
 _POINTER = 18  # bytes that a value moved out of a PostgreSQL row leaves behind
 _ROW_BYTES = 7_600  # of a page's 8,160, less header, null bitmap and our own columns
@@ -30,30 +37,93 @@ _ROW_BYTES = 7_600  # of a page's 8,160, less header, null bitmap and our own co
 _ALWAYS_IN_COLUMNS = frozenset({*MERGE_LISTS, "hs_object_id"})
 
 
-def to_arrow(records: Sequence[Record], columns: Columns, state: str) -> pa.Table:
-    """One table of `len(records)` rows; every call has the same schema."""
+def to_arrow(page: Page, columns: Columns, state: str) -> pa.Table:
+    """One table of `len(page)` rows; every call has the same schema."""
     names = columns.in_columns
-    properties = [record.get("properties") or {} for record in records]
-    properties, rest = _fit(properties, names, columns.overflowing)
-    arrays = [pa.array([str(record["id"]) for record in records], pa.string())]
-    fields = [pa.field("id", pa.string(), nullable=False)]
-    for (_, column), values in zip(
-        names.items(), _flatten(properties, list(names)), strict=True
-    ):
-        arrays.append(values)
-        fields.append(pa.field(column, pa.string()))
-    extra: list[tuple[str, pa.Array]] = [
-        ("_state", pa.array([state] * len(records), pa.string())),
-        ("_created_at", _times(records, "createdAt")),
-        ("_updated_at", _times(records, "updatedAt")),
-        ("_archived_at", _times(records, "archivedAt")),
-        ("_merged_into", pa.nulls(len(records), pa.string())),
+    rest: list[str | None] = [None] * len(page)
+    if isinstance(page, pa.StructArray):
+        ids, properties, *texts = page.flatten()
+        values = properties.flatten()
+        times = [_times(each) for each in texts]
+    else:
+        ids = pa.array(ids_of(page), pa.string())
+        fitting, rest = _fit(
+            [record.get("properties") or {} for record in page],
+            names,
+            columns.overflowing,
+        )
+        values = _flatten(fitting, list(names))
+        times = [_times([record.get(key) for record in page]) for key in _TIMES]
+    system = [
+        ("_state", pa.repeat(pa.scalar(state, pa.string()), len(page))),
+        *zip(("_created_at", "_updated_at", "_archived_at"), times, strict=True),
+        ("_merged_into", pa.nulls(len(page), pa.string())),
         ("_overflow", pa.array(rest, pa.string())),
     ]
-    for name, array in extra:
-        arrays.append(array)
-        fields.append(pa.field(name, array.type))
+    fields = [
+        pa.field("id", pa.string(), nullable=False),
+        *(pa.field(column, pa.string()) for column in names.values()),
+        *(pa.field(name, array.type) for name, array in system),
+    ]
+    arrays = [ids, *values, *(array for _, array in system)]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def together(pages: list[Page]) -> list[Page]:
+    """The same records in as few pages as can be: columns of many pieces are slow."""
+    arrays = [page for page in pages if isinstance(page, pa.StructArray)]
+    if len(arrays) == len(pages) > 1:
+        return [pa.concat_arrays(arrays)]
+    return pages
+
+
+def ids_of(page: Page) -> list[str]:
+    """The ids of the records, as HubSpot orders them."""
+    if isinstance(page, pa.StructArray):
+        ids: list[str] = page.field("id").to_pylist()
+        return ids
+    return [str(record["id"]) for record in page]
+
+
+def page_decoder(columns: Columns) -> Callable[[bytes], Any]:
+    """A list's answer, its `results` one Arrow array instead of a list of dicts.
+
+    Only where that is certain to say the same. A number where HubSpot promises text,
+    an escape (which may be no character at all), a page that is cut off, a row that
+    may not fit: all these are for `decode_json` and the dicts.
+    """
+    names = list(columns.in_columns)
+    if columns.overflowing or len(names) * _POINTER > _ROW_BYTES:
+        return decode_json
+    text = pa.string()
+    properties = pa.struct([(name, text) for name in names])
+    record = [("id", text), ("properties", properties), *((t, text) for t in _TIMES)]
+    following = pa.struct([("next", pa.struct([("after", text)]))])
+    schema = pa.schema(
+        [("results", pa.list_(pa.struct(record))), ("paging", following)]
+    )
+    options = ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+
+    def decode(content: bytes) -> Any:
+        if b"\\" in content and b"\\u" in content:  # the first is found at once
+            return decode_json(content)
+        try:
+            answer = read_json(
+                pa.BufferReader(content),
+                ReadOptions(use_threads=False, block_size=len(content) + 1),
+                options,
+            )
+            answer.validate(full=True)  # that it is UTF-8
+            [page] = answer.column("results").chunks
+            [paging] = answer.column("paging").to_pylist()
+        except (pa.ArrowInvalid, ValueError):
+            return decode_json(content)
+        records = page.flatten()
+        if page.null_count or records.null_count or records.field("id").null_count:
+            return decode_json(content)
+        return {"results": records, "paging": paging}
+
+    return decode
 
 
 def _flatten(properties: list[dict[str, Any]], names: list[str]) -> list[pa.Array]:
@@ -109,11 +179,11 @@ def _fit(
     return kept, rest
 
 
-def _times(records: Sequence[Record], key: str) -> pa.Array:
-    values = [record.get(key) for record in records]
+def _times(texts: Sequence[Any] | pa.Array) -> pa.Array:
     try:
-        return pa.array(values, pa.string()).cast(_TIME)
+        return pc.cast(pa.array(texts, pa.string()), _TIME)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
+        values = texts.to_pylist() if isinstance(texts, pa.Array) else texts
         return pa.array([parse_time(value) for value in values], _TIME)
 
 
@@ -141,8 +211,13 @@ def merged_away(record_id: str, told: Iterable[str | None]) -> list[str]:
     ]
 
 
-def modified_ms(record: Record, modified_property: str) -> int | None:
-    """When the record last changed, in epoch milliseconds."""
-    value = (record.get("properties") or {}).get(modified_property)
-    moment = parse_time(value) or parse_time(record.get("updatedAt"))
-    return None if moment is None else round(moment.timestamp() * 1000)
+def newest(rows: pa.Table, column: str | None) -> tuple[int | None, int]:
+    """When these rows last changed, by that column of text and else by HubSpot's own
+    time of the record: the newest, in epoch milliseconds, and how many share it."""
+    times = rows.column("_updated_at").combine_chunks()
+    if column is not None:
+        times = pc.coalesce(_times(rows.column(column).combine_chunks()), times)
+    newest = pc.max(times)
+    if not newest.is_valid:
+        return None, 0
+    return newest.value // 1000, pc.sum(pc.equal(times, newest)).as_py()

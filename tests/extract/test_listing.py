@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.hubspot import listing, reading
+from pipelines.hubspot import listing, reading, records
 from pipelines.hubspot.client import HubSpot
+from pipelines.hubspot.columns import assign_columns
 from pipelines.hubspot.definitions import read_definitions
 from pipelines.hubspot.listing import Listing, OpaqueList, Spans, joined
+from pipelines.hubspot.records import page_decoder
 from pipelines.load import LoadReport
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse
@@ -74,7 +76,12 @@ def client(server: Server) -> HubSpot:
 def ids_of(client: HubSpot, remaining: Spans, name: str = "contacts") -> list[str]:
     kind = read_definitions(client).object_types[name]
     reader = Listing(
-        client, kind, ["email"], remaining, lambda rows: [str(r["id"]) for r in rows]
+        client,
+        kind,
+        ["email"],
+        remaining,
+        lambda pages: [each for page in pages for each in records.ids_of(page)],
+        page_decoder(assign_columns(["email"])),
     )
     return [each for batch in reader.batches() for each in batch.rows]
 
@@ -140,8 +147,8 @@ def opaque(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def page(*given: Any, after: str | None = None, **named: Any) -> Any:
         after = None if after is None else after.removeprefix("page-")
-        records, following = whole(*given, after=after, **named)
-        return records[::-1], None if following is None else f"page-{following}"
+        listed, following = whole(*given, after=after, **named)
+        return listed[::-1], None if following is None else f"page-{following}"
 
     monkeypatch.setattr("pipelines.hubspot.reading.list_page", page)
     monkeypatch.setattr("pipelines.hubspot.listing.list_page", page)

@@ -1,16 +1,19 @@
 """Raw is exactly what HubSpot sent: every character, null and "" apart."""
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.hubspot.client import _decode
+from pipelines.hubspot.client import decode_json
 from pipelines.hubspot.columns import assign_columns
-from pipelines.hubspot.records import parse_time, to_arrow
+from pipelines.hubspot.records import page_decoder, parse_time, to_arrow, together
 
 values = st.one_of(st.none(), st.text(max_size=30))
 
@@ -34,6 +37,83 @@ def test_values_arrive_to_the_character(properties: list[dict[str, Any]]) -> Non
         assert {n: row[n] for n in "abcdef"} == {
             n: given_properties.get(n) for n in "abcdef"
         }
+
+
+anything = st.recursive(
+    st.one_of(values, st.integers(-9, 9), st.floats(allow_nan=False), st.booleans()),
+    lambda inner: st.lists(inner, max_size=2),
+    max_leaves=3,
+)
+listed = st.fixed_dictionaries(
+    {
+        "id": st.one_of(st.integers(1).map(str), st.integers(1, 9)),
+        "properties": st.one_of(
+            st.none(),
+            st.dictionaries(st.sampled_from("abcdefgh"), values, max_size=8),
+            st.dictionaries(st.sampled_from("abcdef"), anything, max_size=3),
+        ),
+    },
+    optional={
+        "createdAt": st.sampled_from(["2024-01-02T03:04:05.678Z", "soon", "", None]),
+        "updatedAt": st.sampled_from(["2024-01-02T03:04:05Z", 1704164645678]),
+        "archived": st.booleans(),
+    },
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(listed, max_size=4),
+    st.sampled_from([None, {}, {"next": {"after": "7", "link": "?after=7"}}]),
+    st.sampled_from(
+        [
+            orjson.dumps,
+            lambda answer: orjson.dumps(answer, option=orjson.OPT_INDENT_2),
+            lambda answer: json.dumps(answer).encode(),
+        ]
+    ),
+)
+def test_a_page_read_by_arrow_says_what_the_same_page_says_as_dicts(
+    records: list[dict[str, Any]], paging: Any, encode: Callable[[Any], bytes]
+) -> None:
+    columns = assign_columns("abcdef")
+    content = encode({"results": records, "paging": paging})
+    fast, plain = page_decoder(columns)(content), decode_json(content)
+    for answer in (fast, plain):
+        following = (answer["paging"] or {}).get("next") or {}
+        assert following.get("after") == (paging or {}).get("next", {}).get("after")
+    expected = to_arrow(plain["results"], columns, "live")
+    assert to_arrow(fast["results"], columns, "live").equals(expected)
+    halves = together([fast["results"][:2], fast["results"][2:]])
+    tables = [to_arrow(page, columns, "live") for page in halves]
+    assert pa.concat_tables(tables).equals(expected)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b'{"results": [{"id": "1", "properties": {"a": "x"}}',
+        b'{"results": null}',
+        b'{"results": [null]}',
+        b'{"results": [{"id": null, "properties": {}}]}',
+        b'{"results": [{"id": "1", "properties": {"a": "\xff"}}]}',
+        b'{"results": [{"id": "1", "properties": {"a": "\\ud800"}}]}',
+        b'{"results": [{"id": "1", "properties": {"a": "\\u0000"}}]}',
+        b'{"results": [{"id": "1", "properties": {"a": "1", "a": "2"}}]}',
+        b'{"results": []}\n{"results": []}',
+        b"<html>",
+    ],
+)
+def test_a_page_that_is_not_as_promised_is_left_to_the_dicts(content: bytes) -> None:
+    assert page_decoder(assign_columns("ab"))(content) == decode_json(content)
+
+
+def test_an_ordinary_page_is_read_by_arrow() -> None:
+    content = orjson.dumps({"results": [record("1", a='é\n"')], "paging": None})
+    page = page_decoder(assign_columns("ab"))(content)["results"]
+    assert isinstance(page, pa.StructArray)
 
 
 def test_every_batch_has_one_schema_whatever_its_values() -> None:
@@ -73,12 +153,12 @@ def test_times_come_as_iso_or_as_milliseconds(
 
 
 def test_text_no_database_can_hold_becomes_the_replacement_character() -> None:
-    answer = _decode(b'{"a": "x\\u0000y", "b": "\\ud83d\\ude00 \\ud800!"}')
+    answer = decode_json(b'{"a": "x\\u0000y", "b": "\\ud83d\\ude00 \\ud800!"}')
     assert answer == {"a": "x\ufffdy", "b": "😀 \ufffd!"}
 
 
 def test_truncated_json_is_not_an_answer() -> None:
-    assert _decode(b'{"results": [{"id": "1"') is None
+    assert decode_json(b'{"results": [{"id": "1"') is None
 
 
 def test_a_row_wider_than_a_page_keeps_what_does_not_fit_in_overflow() -> None:

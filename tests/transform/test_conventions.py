@@ -133,9 +133,10 @@ def test_every_typed_property_is_looked_at_for_values_nobody_can_read() -> None:
         text = path.read_text()
         named = {
             alias: (object_type, name)
-            for object_type, name, alias in re.findall(
-                r"hubspot_property\(\s*'(\w+)', '(\w+)', '(\w+)'\)", text
+            for object_type, aliases in re.findall(
+                r"hubspot_properties\('(\w+)', \{(.*?)\}\)", text, re.DOTALL
             )
+            for name, alias in re.findall(r"'(\w+)': '(\w+)'", aliases)
         }
         for alias in re.findall(r"as_(?:number|boolean|date|timestamp)\('(\w+)'", text):
             if alias in named:

@@ -8,6 +8,7 @@
 --                      may do nothing else.
 -- hubsync_app_reader   reads app:                        grant hubsync_app_reader to app_user;
 -- hubsync_analyst      reads hubspot_raw, hubspot, ops:  grant hubsync_analyst to ann;
+--                      for app as well:  grant hubsync_app_reader to ann;
 --
 -- Where schema app and its tables were there before hubsync, the sync role needs more:
 --     alter table app.customers owner to hubsync_sync;   -- each table that it is to fill

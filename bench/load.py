@@ -33,7 +33,7 @@ FILLED = 60  # properties with a value per contact
 PAIRS = 5  # association reads of contacts: companies, deals, tickets, and so on
 LONG_AGO = 1_700_000_000_000  # epoch milliseconds: outside every look-back
 # Records of the dict path on DuckDB. It is too slow for all, and its rate only falls
-# with their number (420/s of 3,000, 365/s of 20,000); on PostgreSQL it reads them all.
+# with their number (420/s of 3,000, 360/s of 10,000); on PostgreSQL it reads them all.
 SAMPLE = 10_000
 READERS = 4  # of the portal alone
 
@@ -243,11 +243,12 @@ def main() -> None:
     if given.step:
         print(json.dumps(step(given.step)))
         return
-    with portal(given.contacts) as (url, process), databases(engines) as found:
-        os.environ["SOURCES__HUBSPOT__BASE_URL"] = url
-        os.environ["SOURCES__HUBSPOT__ACCESS_TOKEN"] = TOKEN
+    os.environ["SOURCES__HUBSPOT__ACCESS_TOKEN"] = TOKEN
+    with databases(engines) as found:
         for engine, environment in found.items():
-            report(engine, environment, url, process)
+            with portal(given.contacts) as (url, process):
+                os.environ["SOURCES__HUBSPOT__BASE_URL"] = url
+                report(engine, environment, url, process)
 
 
 def report(engine: str, environment: dict[str, str], url: str, process: int) -> None:

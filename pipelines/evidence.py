@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from pipelines import ops
@@ -37,7 +36,6 @@ def read_history(
         return []
     found: dict[Fact, Change] = {}
     notes = []
-    asked_at = datetime.now(UTC)
     answered = facts
     try:
         by_name = {each.name: each for each in object_types}
@@ -59,7 +57,9 @@ def read_history(
             )
         for fact in answered:
             # That there is no answer is kept too, or it would be asked in every run.
-            change = found.get(fact) or Change(fact, None, None, None, None, asked_at)
+            change = found.get(fact) or Change(
+                fact, None, None, None, None, client.now()
+            )
             connection.execute(
                 "insert into ops.evidence_history (object_type, object_id, property, "
                 "value, old_value, changed_at, source_type, changed_by, "

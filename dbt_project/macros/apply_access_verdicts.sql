@@ -16,7 +16,7 @@
         verdicts.access_until,
         -- HubSpot's own history of the property, where it was read.
         case
-            when history.object_id is null then verdicts.evidence
+            when history.changed_at is null then verdicts.evidence
             else {{ json_with('verdicts.evidence', {
                 'old_value': 'history.old_value',
                 'changed_at': iso_instant('history.changed_at'),

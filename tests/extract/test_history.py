@@ -82,6 +82,20 @@ def test_a_history_that_cannot_be_read_is_a_note_and_forgets_what_was_known(
     assert evidence.read_history(warehouse, client, TYPES.values()) == []
     assert ops.rows(warehouse, known) == [{"changed_at": AT}]
 
+    # What HubSpot no longer knows is kept as that, or it would be asked in every run.
+    with warehouse.connect() as connection:
+        connection.execute("update ops.evidence_to_read set value = 'never said'")
+    assert evidence.read_history(warehouse, client, TYPES.values()) == []
+    [unknown] = ops.rows(
+        warehouse,
+        "select changed_at, record_updated_at from ops.evidence_history "
+        "where value = 'never said'",
+    )
+    assert unknown == {"changed_at": None, "record_updated_at": client.now()}
+    with warehouse.connect() as connection:
+        connection.execute("delete from ops.evidence_history where changed_at is null")
+        connection.execute("update ops.evidence_to_read set value = 'churned'")
+
     portal.faults.next("500", path_contains="batch/read", times=2)
     [note] = evidence.read_history(warehouse, client, TYPES.values())
     assert "history of 1 values could not be read" in note

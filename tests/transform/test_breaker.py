@@ -397,7 +397,10 @@ def test_evidence_carries_hubspots_own_history(
     database.run(
         "insert into ops.evidence_history values ('companies', '1',"
         " 'customer_status', 'churned', 'active', '2026-06-15T14:03:00Z',"
-        " 'CRM_UI', 'ann@example.com', '2026-06-15T14:05:00Z')"
+        " 'CRM_UI', 'ann@example.com', '2026-06-15T14:05:00Z'),"
+        # HubSpot was asked, and no longer knows.
+        " ('companies', '2', 'customer_status', 'churned', null, null, null, null,"
+        " '2026-06-15T14:05:00Z')"
     )
     assert database.dbt("run", "--select", "app").success
     told = {

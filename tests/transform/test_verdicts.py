@@ -180,3 +180,46 @@ def test_every_date_acts_on_its_day_with_no_change_in_hubspot(
         ("leaving", "2026-06-20T00:00:00Z"),
         ("unpaid", "2026-06-21T00:00:00Z"),
     ]
+
+
+def test_only_a_companys_date_can_be_left_over_from_an_earlier_departure(
+    database: Database, portal: Portal
+) -> None:
+    for id in ("left-again", "renewed-elsewhere"):
+        portal.company(id)
+        portal.deal(f"d-{id}", id, contract_start_date="2026-05-01")
+    portal.company("left-again", customer_status="churned", churn_date="2026-01-10")
+    # Their old renewal was closed as lost in January, and tidied up in June.
+    portal.deal(
+        "old",
+        "renewed-elsewhere",
+        pipeline="renewal",
+        dealstage="renewal_lost",
+        closedate="2026-01-10T00:00:00Z",
+        hs_is_closed_won="false",
+        hs_is_closed_lost="true",
+    )
+    database.publish(portal)
+    both = {"left-again": True, "renewed-elsewhere": True}
+    assert database.access("is_enabled") == both
+    asked = database.run("select distinct object_id from ops.evidence_to_read")
+    assert asked == [("left-again",)]
+
+    database.run(
+        "create table ops.evidence_history (object_type text, object_id text,"
+        " property text, value text, changed_at timestamptz,"
+        " record_updated_at timestamptz)"
+    )
+    database.run(
+        "insert into ops.evidence_history values"
+        " ('companies', 'left-again', 'customer_status', 'churned',"
+        "  '2026-06-10T08:00:00Z', '2026-06-10T08:00:00Z'),"
+        " ('companies', 'left-again', 'churn_date', '2026-01-10',"
+        "  '2026-01-10T08:00:00Z', '2026-06-10T08:00:00Z'),"
+        " ('deals', 'old', 'dealstage', 'renewal_lost',"
+        "  '2026-06-10T08:00:00Z', '2026-06-10T08:00:00Z'),"
+        " ('deals', 'old', 'closedate', '2026-01-10T00:00:00Z',"
+        "  '2026-01-10T08:00:00Z', '2026-06-10T08:00:00Z')"
+    )
+    database.publish()
+    assert database.access("is_enabled") == {**both, "left-again": False}

@@ -1,9 +1,10 @@
 -- Churn and pause evidence per customer, with the day from which it counts: the date
 -- property, else the deal's close date, else the day it was first seen (later edits of
--- the record do not move it), else HubSpot's last change. A date that HubSpot's history
--- shows to be older than the value beside it is left over from an earlier departure:
--- then the value counts from the day it was set. ops.evidence_to_read asks for that
--- history where the two disagree.
+-- the record do not move it), else HubSpot's last change. A company's date that
+-- HubSpot's history shows to be older than the value beside it is left over from an
+-- earlier departure: then the value counts from the day it was set.
+-- ops.evidence_to_read asks for that history where the two disagree. A deal is lost
+-- once, so its date is of that loss.
 with signals as (
     select * from {{ ref('int_deal_signals') }}
     union all
@@ -64,7 +65,8 @@ select
     cast(coalesce(
         case
             when
-                cast(date_set.changed_at at time zone 'UTC' as date)
+                owned.object_type = 'companies'
+                and cast(date_set.changed_at at time zone 'UTC' as date)
                 < cast(value_set.changed_at at time zone 'UTC' as date)
                 then greatest(
                     dates.day, cast(value_set.changed_at at time zone 'UTC' as date)

@@ -48,6 +48,7 @@ disputed as (
         on signals.customer_id = subscriptions.customer_id
     where
         signals.effect = 'churn'
+        and signals.object_type = 'companies'
         and signals.date_value is not null
         and signals.effective_on < subscriptions.latest_start_on
 ),

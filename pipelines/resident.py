@@ -53,19 +53,24 @@ def run(
     with _stopped_by_signals(stop):
         while not stop.is_set():
             due = time.monotonic() + every.total_seconds()
-            outcome: Finished | Exception
             try:
-                outcome = execute("sync", target=target, quiet=True)
+                # Telling reads the database as well, which may be gone by then.
+                told(_once(target))
             except ConfigurationError as error:
                 if not ran:
                     raise
-                outcome = error
+                told(error)
             except Exception as error:  # a dead database too: the next run tries again
-                outcome = error
+                told(error)
             ran = True
-            release()
-            told(outcome)
             stop.wait(max(0.0, due - time.monotonic()))
+
+
+def _once(target: str | None) -> Finished:
+    try:
+        return execute("sync", target=target, quiet=True)
+    finally:
+        release()
 
 
 @contextmanager

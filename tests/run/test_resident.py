@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipelines.errors import ConfigurationError, PortalUnavailable
+from pipelines.errors import ConfigurationError, HubsyncError, PortalUnavailable
 from pipelines.resident import parse_interval, run
 from pipelines.sync import Finished
 from pipelines.warehouse import Warehouse
@@ -56,6 +56,24 @@ def test_runs_follow_each_other_and_errors_end_only_their_run(
     assert not enabled(synced) & {first, second}
     statuses = query(synced, "select status from ops.sync_runs order by started_at")
     assert [row[0] for row in statuses] == ["done", "done", "done", "failed", "done"]
+
+
+@ON_DUCKDB
+def test_a_result_that_cannot_be_told_ends_only_its_run(
+    synced: Warehouse, server: object
+) -> None:
+    stop = threading.Event()
+    told: list[Finished | Exception] = []
+
+    def gone_meanwhile(outcome: Finished | Exception) -> None:
+        told.append(outcome)
+        if len(told) == 1:
+            raise HubsyncError("the database is gone")
+        if len(told) == 3:
+            stop.set()
+
+    run(SOON, target=None, told=gone_meanwhile, stop=stop)
+    assert [type(each) for each in told] == [Finished, HubsyncError, Finished]
 
 
 @ON_DUCKDB

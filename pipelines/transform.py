@@ -128,8 +128,8 @@ def transform(
     return run.report
 
 
-# What was parsed, and of which files: a process that syncs again parses once.
-_PARSED: dict[tuple[str, str], tuple[frozenset[tuple[str, int]], Manifest]] = {}
+# The project as last parsed, and of what: a process that syncs again parses once.
+_last_parsed: tuple[object, Manifest] | None = None
 
 
 def _parsed(warehouse: Warehouse, options: list[str]) -> Manifest:
@@ -139,26 +139,30 @@ def _parsed(warehouse: Warehouse, options: list[str]) -> Manifest:
     forget its cached parse (seconds per run). They are rendered when a model is
     compiled, which happens in the build.
     """
+    global _last_parsed
     # dbt writes the name of the database into every relation it parses.
     database = warehouse.path.stem if warehouse.path else os.environ["PGDATABASE"]
-    files = frozenset(
+    files = {
         (str(path), path.stat().st_mtime_ns)
         for folder in ("models", "macros", "seeds", "tests")
         for path in (PROJECT / folder).rglob("*.*")
-    ) | {(str(PROJECT), (PROJECT / "dbt_project.yml").stat().st_mtime_ns)}
-    key = (warehouse.target, database)
-    known = _PARSED.get(key)
-    if known is None or known[0] != files:
+    }
+    files.add((str(PROJECT), (PROJECT / "dbt_project.yml").stat().st_mtime_ns))
+    of = (warehouse.target, database, files)
+    if _last_parsed is None or _last_parsed[0] != of:
         outcome = _invoke(dbtRunner(), ["parse", *options])
         if not isinstance(outcome.result, Manifest):
             raise _project_error(outcome)
-        known = _PARSED[key] = (files, outcome.result)
-        # It lives as long as the process; looking through it for garbage again and
-        # again was a twelfth of a run.
+        _last_parsed = of, outcome.result
+        # Looking through it for garbage again and again was a twelfth of a run. One
+        # that it replaces must not stay behind as frozen.
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
-        atexit.register(gc.unfreeze)  # else its end looks like a leak
-    return known[1]
+    return _last_parsed[1]
+
+
+atexit.register(gc.unfreeze)  # else the end of a process looks like a leak
 
 
 def release() -> None:

@@ -13,12 +13,14 @@ import tomllib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from pipelines import policy
 from pipelines.errors import ConfigurationError, HubsyncError
 from pipelines.hubspot.client import HubSpot
 from pipelines.hubspot.definitions import Definitions
+from pipelines.hubspot.reading import count, list_pages
 from pipelines.policy import Json, Row
 
 _PRODUCT_PAGES = 10  # of 100; more SKUs than that are a price list, not plans
@@ -554,20 +556,14 @@ class _Proposer:
         kind = self._definitions.object_types.get("products")
         if kind is None:
             return found
-        path = f"/crm/objects/{self._client.settings.api_version}/{kind.path}"
-        params = {"limit": "100", "properties": "name,hs_sku"}
+        pages = list_pages(self._client, kind, ["name", "hs_sku"])
         try:
-            for _ in range(_PRODUCT_PAGES):
-                page = self._client.get(path, params, "list")
-                for record in page.get("results") or []:
+            for records, _ in islice(pages, _PRODUCT_PAGES):
+                for record in records:
                     values = record.get("properties") or {}
                     sku = str(values.get("hs_sku") or "").strip()
                     if sku:
                         found.setdefault(sku, str(values.get("name") or "").strip())
-                after = ((page.get("paging") or {}).get("next") or {}).get("after")
-                if after is None:
-                    break
-                params["after"] = str(after)
         except HubsyncError:
             return {}  # check says of each type whether it may be read
         return found
@@ -604,16 +600,10 @@ class _Proposer:
     def _count(self, object_type: str, *conditions: Json) -> int | None:
         """How many records meet all conditions; None where HubSpot does not say."""
         kind = self._definitions.object_types[object_type]
-        version = self._client.settings.api_version
-        body = {"filterGroups": [{"filters": list(conditions)}], "limit": 1}
         try:
-            answer = self._client.post(
-                f"/crm/objects/{version}/{kind.path}/search", body, "search"
-            )
+            return count(self._client, kind, conditions)
         except HubsyncError:
             return None  # check says of each type whether it may be read
-        total = answer.get("total")
-        return int(total) if total is not None else None
 
 
 def _hubspot_meaning(stage: Json) -> str | None:

@@ -17,11 +17,14 @@ from pipelines.warehouse import Connection, Warehouse
 _LIFETIME = timedelta(hours=24)  # DESIGN, rule 4
 _SHOWN = 5
 
-_WAITING = """
+# Of ops.access_plan: what waits for a person. What one refused waits for nobody.
+IS_WAITING = "held and hold_reason not in ('REJECTED', 'UNDONE')"
+
+_WAITING = f"""
     select plan_id, customer_id, name, action, reason_code, hold_reason, hold_detail,
         change_id
     from ops.access_plan
-    where held and hold_reason not in ('REJECTED', 'UNDONE')
+    where {IS_WAITING}
     union all
     select plan_id, null, object_type, 'publish', null, 'EXTRACT_GUARD', detail,
         change_id

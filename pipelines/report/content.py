@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from pipelines import evidence
+from pipelines import decisions, evidence
 from pipelines.status import read_status
 from pipelines.warehouse import Connection, Warehouse
 
@@ -26,7 +27,6 @@ _TABLE = re.compile(r"\b(?:from|join)\s+(\w+)\.(\w+)")
 _PERIODS = (("today", "Today", 1), ("week", "7 days", 7), ("month", "30 days", 30))
 _SHOWN_RUNS = 8
 _CHART_DAYS = (7, 14, 30)
-_WAITS = "plan.held and plan.hold_reason not in ('REJECTED', 'UNDONE')"
 
 WORDS: dict[str, dict[str, str]] = tomllib.loads(
     (_FOLDER / "words.toml").read_text(encoding="utf-8")
@@ -150,7 +150,7 @@ def read(warehouse: Warehouse, limit_minutes: float) -> Content:
     now = datetime.now(UTC)
     status = read_status(warehouse, limit_minutes)
     waiting = (
-        evidence.planned(warehouse, _WAITS)
+        evidence.planned(warehouse, decisions.IS_WAITING)
         if warehouse.holds("ops", "access_plan")
         else []
     )
@@ -200,7 +200,7 @@ def read(warehouse: Warehouse, limit_minutes: float) -> Content:
             else 0,
             failed_runs=sum(int(row["failed"]) for row in calls.values()),
             all_runs=sum(int(row["runs"]) for row in calls.values()),
-            charts=_charts(ask, now.date(), calls, runs),
+            charts=_charts(ask, now.date(), calls, runs, moves),
             customers=_columns(names, customers, ask, waiting),
             customer_count=len(customers),
         )
@@ -322,12 +322,19 @@ def _reconciled(row: Row | None) -> Row | None:
 
 
 def _charts(
-    ask: _Questions, today: date, calls: dict[date, Row], runs: list[Row]
+    ask: _Questions,
+    today: date,
+    calls: dict[date, Row],
+    runs: list[Row],
+    moves: list[Row],
 ) -> Row:
     """Series over days, as many as there is history for; and the seconds of runs."""
-    moves = {row["day"]: row for row in ask.ask("days")}
+    moved = Counter(
+        (move["occurred_at"].astimezone(UTC).date(), bool(move["to_enabled"]))
+        for move in moves
+    )
     latency = {row["day"]: row for row in ask.ask("latency_by_day")}
-    first = min([today, *calls, *moves])
+    first = min([today, *calls, *(day for day, _ in moved)])
     span = next((n for n in _CHART_DAYS if (today - first).days < n), _CHART_DAYS[-1])
     days = [today - timedelta(days=back) for back in reversed(range(span))]
 
@@ -344,8 +351,8 @@ def _charts(
     ]
     return {
         "days": [_epoch(datetime(d.year, d.month, d.day, tzinfo=UTC)) for d in days],
-        "gained": series(moves, "gained", 0),
-        "lost": series(moves, "lost", 0),
+        "gained": [moved[day, True] for day in days],
+        "lost": [moved[day, False] for day in days],
         "median": series(latency, "median_seconds"),
         "slowest": series(latency, "slowest_seconds"),
         "calls": series(calls, "api_calls", 0),

@@ -1,6 +1,15 @@
 -- Customers with the access of a parent have its verdict, whichever explicit rule it
 -- rests on. A parent that is missing, unclear, or never bought anything is no evidence,
 -- and neither is a circle: then the verdict stands as it was.
+{%- set evidence = [
+    'evidence_object_type',
+    'evidence_object_id',
+    'evidence_property',
+    'evidence_value',
+    'evidence_old_value',
+    'evidence_updated_at',
+] %}
+
 with verdicts as (
     select * from {{ ref('int_access_verdicts_of_survivors') }}
 ),
@@ -37,29 +46,11 @@ select
             then {{ earliest('inherited.access_until', 'verdicts.leaves_at') }}
         else inherited.access_until
     end as access_until,
+{% for column in evidence %}
     case
-        when inherited.heir_id is null then verdicts.evidence_object_type
-        else inherited.evidence_object_type
-    end as evidence_object_type,
-    case
-        when inherited.heir_id is null then verdicts.evidence_object_id
-        else inherited.evidence_object_id
-    end as evidence_object_id,
-    case
-        when inherited.heir_id is null then verdicts.evidence_property
-        else inherited.evidence_property
-    end as evidence_property,
-    case
-        when inherited.heir_id is null then verdicts.evidence_value
-        else inherited.evidence_value
-    end as evidence_value,
-    case
-        when inherited.heir_id is null then verdicts.evidence_old_value
-        else inherited.evidence_old_value
-    end as evidence_old_value,
-    case
-        when inherited.heir_id is null then verdicts.evidence_updated_at
-        else inherited.evidence_updated_at
-    end as evidence_updated_at
+        when inherited.heir_id is null then verdicts.{{ column }}
+        else inherited.{{ column }}
+    end as {{ column }}{{ ',' if not loop.last }}
+{% endfor %}
 from verdicts
 left join inherited on verdicts.customer_id = inherited.heir_id

@@ -80,8 +80,12 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _say(message: str) -> None:
+    from pipelines.log import log, wanted
     from pipelines.redaction import mask
 
+    if wanted():  # a log of JSON has no other lines
+        log("message", text=message)
+        return
     print(f"hubsync: {mask(message)}", file=sys.stderr)
 
 

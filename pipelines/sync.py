@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pipelines import alerts, decisions, evidence, ops, policy, report
 from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
+from pipelines.log import log
 from pipelines.ops import Run
 from pipelines.progress import Progress
 from pipelines.settings import Settings
@@ -78,7 +79,7 @@ def _run(
     settings = Settings.load()
     with (
         ops.recorded(warehouse, command) as run,
-        Progress(quiet=quiet) as progress,
+        Progress(quiet=quiet, run_id=run.run_id) as progress,
     ):
         watch.run_id = run.run_id
         known_gaps = ops.last_policy_gaps(warehouse)
@@ -95,6 +96,13 @@ def _run(
             run.seconds |= {k: round(v, 2) for k, v in load.report.seconds.items()}
         run.rows_read = dict(loaded.rows_read)
         run.rows_changed = {k: n for k, n in loaded.rows_changed.items() if n}
+        log(
+            "loaded",
+            run_id=run.run_id,
+            complete=loaded.complete,
+            rows_read=run.rows_read,
+            rows_changed=run.rows_changed,
+        )
         if not loaded.complete:
             raise PortalUnavailable(_incomplete(loaded.failures))
         now = datetime.now(UTC)

@@ -185,7 +185,7 @@ def commands(home: Path, tmp_path: Path) -> dict[str, Run]:
     environment = {
         **os.environ,
         "HUBSYNC_ENVIRONMENT": str(settings),
-        "HUBSYNC_LOG": str(tmp_path / "hubsync.log"),
+        "HUBSYNC_CRON_LOG": str(tmp_path / "hubsync.log"),
         "TERMINATION_LOG": str(tmp_path / "termination"),
     }
 

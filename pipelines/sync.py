@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines import alerts, decisions, evidence, ops, policy, report
+from pipelines import alerts, decisions, evidence, metrics, ops, policy, report
 from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
 from pipelines.log import log
@@ -54,12 +54,15 @@ def execute(
             if command == "sync":
                 unwritten: list[str] = []
                 report.write_after(warehouse, unwritten)
+                code = getattr(error, "exit_code", 1)
+                metrics.write_after(warehouse, code, unwritten)
                 for note in unwritten:
                     error.add_note(note)
             raise
         watch.waiting = done.waiting
         if command == "sync":
             done.report = report.write_after(warehouse, done.notes)
+            metrics.write_after(warehouse, done.run.exit_code, done.notes)
     done.notes.extend(watch.notes)
     return done
 

@@ -11,7 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines import alerts, decisions, evidence, metrics, ops, policy, report
+from pipelines import (
+    alerts,
+    decisions,
+    evidence,
+    metrics,
+    ops,
+    policy,
+    report,
+    retention,
+)
 from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
 from pipelines.log import log
@@ -80,6 +89,7 @@ def _run(
     quiet: bool,
 ) -> Finished:
     settings = Settings.load()
+    retention.keep_days()  # a wrong number is said before anything is read
     with (
         ops.recorded(warehouse, command) as run,
         Progress(quiet=quiet, run_id=run.run_id) as progress,
@@ -133,6 +143,9 @@ def _run(
             if _views_are_due(warehouse, run):
                 with run.step("views"):
                     transformation.make_views()
+            if retention.is_due(warehouse, now):
+                with run.step("trim"):
+                    retention.trim(warehouse, now)
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
     notes = [
         *loaded.notes,

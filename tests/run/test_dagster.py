@@ -114,6 +114,14 @@ def test_every_table_is_an_asset_and_every_data_test_a_check_of_one(
     }
 
 
+def test_nothing_but_the_code_location_knows_dagster() -> None:
+    root = CODE.parents[2]
+    for folder in ("pipelines", "dbt_project"):
+        for path in (root / folder).rglob("*.*"):
+            if path.suffix in (".py", ".sql", ".yml"):
+                assert "dagster" not in path.read_text(), path
+
+
 def test_the_lineage_goes_from_raw_to_app(location: Location) -> None:
     graph = location.definitions.resolve_asset_graph()
     access, companies = dg.AssetKey(["app", "access"]), ["hubspot_raw", "companies"]

@@ -118,7 +118,7 @@ SQL := dbt_project/models dbt_project/tests pipelines/report/sql
 lint: $(STAMP) ## ruff, mypy --strict, and sqlfluff in both SQL dialects
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy --strict pipelines sandbox
+	@$(BIN)/mypy --strict pipelines sandbox deploy/dagster
 	@$(BIN)/sqlfluff lint --dialect postgres $(SQL)
 	@$(BIN)/sqlfluff lint --dialect duckdb $(SQL)
 

@@ -80,8 +80,12 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _say(message: str) -> None:
+    from pipelines.log import log, wanted
     from pipelines.redaction import mask
 
+    if wanted():  # a log of JSON has no other lines
+        log("message", text=message)
+        return
     print(f"hubsync: {mask(message)}", file=sys.stderr)
 
 
@@ -265,6 +269,11 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="MINUTES",
         help="default: HUBSYNC_STALE_MINUTES, else 60",
+    )
+    status.add_argument(
+        "--metrics",
+        metavar="PATH",
+        help="write the OpenMetrics file too, as every sync does to HUBSYNC_METRICS",
     )
     completion = command(
         "completion",
@@ -495,6 +504,12 @@ def _status(arguments: argparse.Namespace) -> int:
     limit = stale_minutes(arguments.stale_after)
     warehouse = Warehouse.from_environment(arguments.target)
     status = read_status(warehouse, limit)
+    if arguments.metrics:
+        from pathlib import Path
+
+        from pipelines import metrics
+
+        metrics.write(warehouse, Path(arguments.metrics))
     if arguments.json:
         _print_json(status)
     else:

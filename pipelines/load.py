@@ -94,6 +94,20 @@ class LoadReport:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+def _check_portal(connection: Connection, definitions: Definitions) -> None:
+    """Raw has the records of one portal; those of a second one would make every
+    customer of the first go missing."""
+    stored = {str(row[0]) for row in stored_rows(connection, "portal")}
+    actual = str(definitions.portal.get("portalId"))
+    if stored and actual not in stored:
+        raise ConfigurationError(
+            f"The token belongs to HubSpot portal {actual}, but this database has the "
+            f"records of portal {', '.join(sorted(stored))}. Each portal needs a "
+            "database of its own: name another one in PGDATABASE or HUBSYNC_DUCKDB. "
+            "Nothing was changed."
+        )
+
+
 def _silent(_label: str, _done: int, _total: int | None) -> None:
     pass
 
@@ -142,6 +156,7 @@ class Load:
         with self.warehouse.connect() as connection:
             ensure_state(connection)
             columns = self._prepare_tables(connection, definitions)
+            _check_portal(connection, definitions)
             rows = self._changed_definitions(connection, definitions, columns)
             # Committed before the first load: the next run sees a crash from here on.
             sweeps = self._begin(connection, definitions, columns)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.errors import ConfigurationError, ConsistencyError, HubsyncError
+from pipelines.log import log
 from pipelines.redaction import mask
 from pipelines.warehouse import Connection, Warehouse
 
@@ -192,6 +193,7 @@ def recorded(warehouse: Warehouse, command: str) -> Iterator[Run]:
             "values (?, ?, ?, 'running')",
             (run.run_id, command, now),
         )
+    log("started", run_id=run.run_id, command=command)
     try:
         yield run
     except BaseException as error:
@@ -221,6 +223,19 @@ def _finish(
             text = "Stopped by Ctrl-C or a signal."
         elif not isinstance(error, HubsyncError):
             text = f"{type(error).__name__}: {text}"
+    # Before the row: the database may be what failed.
+    log(
+        "finished",
+        run_id=run.run_id,
+        command=run.command,
+        status=status,
+        exit_code=exit_code,
+        error=text,
+        api_calls=sum(run.calls.values()),
+        changes=run.changes,
+        held=run.held,
+        seconds=run.seconds,
+    )
     with warehouse.connect() as connection:
         connection.execute(
             "update ops.sync_runs set finished_at = ?, status = ?, exit_code = ?, "

@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from pipelines.log import log, wanted
+
 _SHOWN_SECONDS = 0.05
 _RATE_AFTER = 0.5  # seconds; before that a rate is noise
 
@@ -53,11 +55,13 @@ class Progress:
     On a terminal each step shows what was done of how much, the rate and the time that
     is left, or that it took where the end is not known. Steps may overlap: object types
     are read side by side. `finish` leaves one line behind for each. Silent with
-    `quiet`, which `--json` uses.
+    `quiet`, which `--json` uses; the log is told of each step all the same.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, run_id: str | None = None) -> None:
         self._quiet = quiet
+        self._run_id = run_id
+        self._unheard = quiet and not wanted()
         self._bars: Bars | None = None
         self._steps: dict[str, _Step] = {}
         self._lock = threading.Lock()
@@ -89,7 +93,7 @@ class Progress:
             self._bars.stop()
 
     def __call__(self, name: str, done: int, total: int | None = None) -> None:
-        if self._quiet:
+        if self._unheard:
             return
         now = time.monotonic()
         with self._lock:
@@ -121,9 +125,18 @@ class Progress:
                 if not step.done and spent < _SHOWN_SECONDS:
                     self._close(step)
                     continue  # it has nothing to say
+                log(
+                    "step",
+                    run_id=self._run_id,
+                    step=name,
+                    done=step.done,
+                    seconds=round(spent, 3),
+                )
                 seconds = f"{spent:6.1f} s" if spent >= _SHOWN_SECONDS else ""
                 line = f"  {name:<24} {count:>9} {step.rate():>9} {seconds}".rstrip()
                 self._close(step)
+                if self._quiet:
+                    continue
                 if self._bars is not None:
                     self._bars.console.print(line, highlight=False, markup=False)
                 else:

@@ -11,9 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines import alerts, decisions, evidence, ops, policy, report
+from pipelines import (
+    alerts,
+    decisions,
+    evidence,
+    metrics,
+    ops,
+    policy,
+    report,
+    retention,
+)
 from pipelines.errors import PortalUnavailable
 from pipelines.load import Load
+from pipelines.log import log
 from pipelines.ops import Run
 from pipelines.progress import Progress
 from pipelines.settings import Settings
@@ -53,12 +63,15 @@ def execute(
             if command == "sync":
                 unwritten: list[str] = []
                 report.write_after(warehouse, unwritten)
+                code = getattr(error, "exit_code", 1)
+                metrics.write_after(warehouse, code, unwritten)
                 for note in unwritten:
                     error.add_note(note)
             raise
         watch.waiting = done.waiting
         if command == "sync":
             done.report = report.write_after(warehouse, done.notes)
+            metrics.write_after(warehouse, done.run.exit_code, done.notes)
     done.notes.extend(watch.notes)
     return done
 
@@ -76,9 +89,10 @@ def _run(
     quiet: bool,
 ) -> Finished:
     settings = Settings.load()
+    retention.keep_days()  # a wrong number is said before anything is read
     with (
         ops.recorded(warehouse, command) as run,
-        Progress(quiet=quiet) as progress,
+        Progress(quiet=quiet, run_id=run.run_id) as progress,
     ):
         watch.run_id = run.run_id
         known_gaps = ops.last_policy_gaps(warehouse)
@@ -95,6 +109,13 @@ def _run(
             run.seconds |= {k: round(v, 2) for k, v in load.report.seconds.items()}
         run.rows_read = dict(loaded.rows_read)
         run.rows_changed = {k: n for k, n in loaded.rows_changed.items() if n}
+        log(
+            "loaded",
+            run_id=run.run_id,
+            complete=loaded.complete,
+            rows_read=run.rows_read,
+            rows_changed=run.rows_changed,
+        )
         if not loaded.complete:
             raise PortalUnavailable(_incomplete(loaded.failures))
         now = datetime.now(UTC)
@@ -122,6 +143,9 @@ def _run(
             if _views_are_due(warehouse, run):
                 with run.step("views"):
                     transformation.make_views()
+            if retention.is_due(warehouse, now):
+                with run.step("trim"):
+                    retention.trim(warehouse, now)
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
     notes = [
         *loaded.notes,

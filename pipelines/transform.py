@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from pipelines.errors import ConsistencyError, HubsyncError
+from pipelines.log import log, wanted
 from pipelines.redaction import mask
 from pipelines.warehouse import Warehouse
 
@@ -60,6 +62,7 @@ class Transformation:
         progress: Progress | None = None,
     ) -> None:
         self._warehouse = warehouse
+        self._run_id = run_id
         self._variables = f'{{"run_id": "{run_id}", "now": "{now.isoformat()}"}}'
         self._progress = progress
         self._manifest: Manifest | None = None
@@ -84,8 +87,13 @@ class Transformation:
             )
 
     def _build(self, step: str, *selection: str) -> None:
+        callbacks: list[Any] = []
+        if self._progress:
+            callbacks.append(_NodeProgress(self._progress, step))
+        if wanted():
+            callbacks.append(partial(_log_node, self._run_id))
         outcome = self._invoke(
-            [_NodeProgress(self._progress, step)] if self._progress else [],
+            callbacks,
             "build",
             *("--vars", self._variables),
             # Unit tests prove the code, not the data; `make test` runs them.
@@ -193,7 +201,10 @@ def _dbt_environment(warehouse: Warehouse) -> Iterator[None]:
 
 def _options(warehouse: Warehouse) -> list[str]:
     # A folder per engine: with one for both, every change of engine parses anew.
-    target_path = ROOT / "target" / warehouse.target
+    # Syncs side by side want a folder each, or each parses what the other has parsed:
+    # dbt's own variable names it.
+    root = Path(os.environ.get("DBT_TARGET_PATH") or ROOT / "target").absolute()
+    target_path = root / warehouse.target
     return [
         *("--project-dir", str(PROJECT)),
         *("--profiles-dir", str(ROOT)),
@@ -218,6 +229,22 @@ class _NodeProgress:
         if event.info.name == "LogStartLine":
             self._nodes += 1
             self._progress(self._step, self._nodes, event.data.total)
+
+
+def _log_node(run_id: str, event: Any) -> None:
+    """A line of the log for every model, seed and test that dbt has finished."""
+    if event.info.name != "NodeFinished":
+        return
+    node, result = event.data.node_info, event.data.run_result
+    log(
+        "node",
+        run_id=run_id,
+        node_id=node.unique_id,
+        kind=node.resource_type,
+        status=node.node_status,
+        failures=result.num_failures,
+        seconds=round(result.execution_time, 3),
+    )
 
 
 def _invoke(runner: dbtRunner, arguments: list[str]) -> dbtRunnerResult:

@@ -18,8 +18,8 @@ import yaml
 from croniter import croniter
 
 from pipelines.warehouse import Warehouse
-from sandbox import Server
-from tests.run.conftest import ON_DUCKDB, query
+from sandbox import Portal, Server
+from tests.run.conftest import ON_DUCKDB, Hubsync, query
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -122,6 +122,23 @@ def test_every_timer_has_its_service() -> None:
             assert "OnCalendar" in unit(path)["Timer"]
 
 
+def test_the_units_of_many_portals_are_those_of_one_but_for_its_settings() -> None:
+    for kind in ("service", "timer"):
+        one = unit(DEPLOY / "systemd" / f"hubsync.{kind}")
+        each = unit(DEPLOY / "systemd" / f"hubsync@.{kind}")
+        assert "%i" in each["Unit"].pop("Description")
+        one["Unit"].pop("Description")
+        if kind == "service":
+            assert one["Service"].pop("EnvironmentFile") == "/etc/hubsync/environment"
+            settings = each["Service"].pop("EnvironmentFile")
+            assert settings == "/etc/hubsync/portals/%i.env"
+            parsed = each["Service"].pop("Environment")
+            assert parsed == f"DBT_TARGET_PATH={HOME}/target/portals/%i"
+        assert {k: dict(v) for k, v in each.items()} == {
+            k: dict(v) for k, v in one.items()
+        }
+
+
 def test_kubernetes_accepts_the_manifest() -> None:
     document = manifest()
     kubernetes_validate.validate(document, "1.37", strict=True)
@@ -185,7 +202,7 @@ def commands(home: Path, tmp_path: Path) -> dict[str, Run]:
     environment = {
         **os.environ,
         "HUBSYNC_ENVIRONMENT": str(settings),
-        "HUBSYNC_LOG": str(tmp_path / "hubsync.log"),
+        "HUBSYNC_CRON_LOG": str(tmp_path / "hubsync.log"),
         "TERMINATION_LOG": str(tmp_path / "termination"),
     }
 
@@ -309,3 +326,51 @@ def test_each_file_runs_the_real_hubsync(
             said = done.stdout + done.stderr + (tmp_path / "hubsync.log").read_text()
             assert "Another sync is running" in said, file
             (tmp_path / "hubsync.log").write_text("")
+
+
+@ON_DUCKDB
+def test_portals_side_by_side_do_not_share_a_database_or_a_failure(
+    warehouse: Warehouse, server: Server, checkout: Path, tmp_path: Path
+) -> None:
+    """The folder of docs/operating.md: a file per portal, cron-job for each of them."""
+    running = {}
+    for name, token in {"good": "", "bad": "pat-na1-refused-by-hubspot"}.items():
+        file = tmp_path / f"{name}.env"
+        file.write_text(
+            f"HUBSYNC_TARGET=duckdb\nHUBSYNC_DUCKDB={tmp_path / name}.duckdb\n"
+            f"DBT_TARGET_PATH={tmp_path / name}\n"
+            + (f"SOURCES__HUBSPOT__ACCESS_TOKEN={token}\n" if token else "")
+        )
+        running[name] = subprocess.Popen(
+            [str(checkout / "deploy" / "cron-job"), "sync"],
+            env={
+                **os.environ,
+                "HUBSYNC_ENVIRONMENT": str(file),
+                "HUBSYNC_CRON_LOG": str(tmp_path / f"{name}.log"),
+            },
+            stdout=subprocess.DEVNULL,
+        )
+    assert {name: each.wait() for name, each in running.items()} == {
+        "good": 0,
+        "bad": 2,
+    }
+    for name, status in {"good": "done", "bad": "misconfigured"}.items():
+        own = Warehouse("duckdb", path=tmp_path / f"{name}.duckdb")
+        assert query(own, "select status from ops.sync_runs") == [(status,)]
+    assert (tmp_path / "good" / "duckdb" / "manifest.json").exists()
+
+
+def test_a_second_portal_in_the_database_of_the_first_is_refused_before_it_is_read(
+    synced: Warehouse, portal: Portal, server: Server, hubsync: Hubsync
+) -> None:
+    def raw() -> list[tuple[object, ...]]:
+        return query(synced, "select * from hubspot_raw.companies order by id")
+
+    before, first = raw(), portal.portal_id
+    portal.portal_id = first + 1
+    portal.create("companies", {"name": "Of another portal"})
+    outcome = hubsync("sync")
+    assert outcome.code == 2
+    assert f"this database has the records of portal {first}" in outcome.err
+    assert raw() == before
+    assert query(synced, "select portal_id from hubspot_raw.portal") == [(str(first),)]

@@ -28,6 +28,8 @@ help: ## this list
 .PHONY: install
 install: $(STAMP) ## locked dependencies into .venv; other targets do it when needed
 
+# Compiled here: where Python may not write its cache (containers often forbid it), every
+# single start of a sync would compile two thousand modules.
 $(STAMP): pyproject.toml uv.lock
 	@test -n "$(PYTHON)" || { echo "This project needs Python 3.11, 3.12 or 3.13;" \
 		"none is on PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
@@ -35,7 +37,7 @@ $(STAMP): pyproject.toml uv.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || { $(BIN)/python -m pip --version >/dev/null 2>&1 || \
 		$(BIN)/python -m ensurepip >/dev/null 2>&1; $(BIN)/python -m pip install -q uv; }
-	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --locked --quiet
+	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 
 .PHONY: demo

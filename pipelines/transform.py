@@ -213,6 +213,8 @@ def _options(warehouse: Warehouse) -> list[str]:
         *("--log-path", str(target_path)),
         *("--log-level", "none"),
         *("--log-level-file", "none"),
+        # manifest.json and its like, at every call: nobody reads them after a sync.
+        "--no-write-json",
         "--quiet",
     ]
 

@@ -357,7 +357,7 @@ def test_portals_side_by_side_do_not_share_a_database_or_a_failure(
     for name, status in {"good": "done", "bad": "misconfigured"}.items():
         own = Warehouse("duckdb", path=tmp_path / f"{name}.duckdb")
         assert query(own, "select status from ops.sync_runs") == [(status,)]
-    assert (tmp_path / "good" / "duckdb" / "manifest.json").exists()
+    assert (tmp_path / "good" / "duckdb" / "partial_parse.msgpack").exists()
 
 
 def test_a_second_portal_in_the_database_of_the_first_is_refused_before_it_is_read(

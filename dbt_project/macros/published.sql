@@ -44,6 +44,9 @@
             {%- if merge.compared %}
             or {{ differs(merge.compared, 'source', 'dest') }}
             {%- endif %}
+        {%- if target.type == 'postgres' %};
+        analyze {{ staged }}
+        {%- endif %}
     {%- endcall %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}

@@ -2,21 +2,13 @@
     are live. int_memberships keeps every other one. -#}
 {% macro remove_ended_memberships() -%}
     delete from {{ ref('memberships') }} as published
-    where not exists (
-        select 1
-        from {{ ref('int_memberships') }} as memberships
-        where
-            memberships.contact_id = published.contact_id
-            and memberships.customer_id = published.customer_id
-    );
+    using {{ ref('int_memberships_ended') }} as ended
+    where
+        published.contact_id = ended.contact_id
+        and published.customer_id = ended.customer_id;
     delete from {{ ref('published_rows') }} as remembered
+    using {{ ref('int_memberships_ended') }} as ended
     where
         remembered.table_name = 'memberships'
-        and not exists (
-            select 1
-            from {{ ref('int_memberships') }} as memberships
-            where
-                {{ row_key(['contact_id', 'customer_id'], 'memberships') }}
-                = remembered.row_key
-        )
+        and remembered.row_key = {{ row_key(['contact_id', 'customer_id'], 'ended') }}
 {%- endmacro %}

@@ -2,6 +2,7 @@
     materialized='incremental',
     incremental_strategy='append',
     full_refresh=false,
+    post_hook="{{ merge_key_index(this, ['table_name', 'row_key']) }}",
 ) }}
 
 -- Only the table: the rows are written by the post-hooks of app.access, in the

@@ -28,9 +28,9 @@
     where
         dest.{{ merge.key[0] }} is null
         or (
-            remembered.content_hash <> {{ content_hash(published, merge, 'dest') }}
+            remembered.content_hash <> {{ content_hash(merge, 'dest') }}
             -- What was remembered of other columns, before an upgrade, tells nothing.
-            and remembered.content_hash like '{{ shape(published, merge) }}:%'
+            and remembered.content_hash like '{{ shape(merge) }}:%'
         )
 {%- endmacro %}
 
@@ -39,7 +39,7 @@
     using (
         select
             {{ row_key(merge.key, 'source') }} as row_key,
-            {{ content_hash(published, merge, 'source') }} as content_hash
+            {{ content_hash(merge, 'source') }} as content_hash
         from {{ staged }} as source
     ) as source
         on
@@ -67,12 +67,12 @@
 {%- endmacro %}
 
 {#- Which columns a hash is about, and their types. -#}
-{% macro shape(published, merge) -%}
-    {{- local_md5(compared_columns(published, merge) | map('join', ' ') | join(','))[:8] -}}
+{% macro shape(merge) -%}
+    {{- local_md5(merge.typed | map('join', ' ') | join(','))[:8] -}}
 {%- endmacro %}
 
-{#- (name, type) pairs, types as the table has them: an app that had its tables before
-    us may keep a number where we say text. -#}
+{#- `merge.typed`: (name, type) pairs, types as the table has them: an app that had its
+    tables before us may keep a number where we say text. -#}
 {% macro compared_columns(published, merge) -%}
     {%- set found = [] -%}
     {%- for column in adapter.get_columns_in_relation(published)
@@ -83,10 +83,10 @@
 {%- endmacro %}
 
 {#- Instants and days as numbers: how they look as text is a setting of the session. -#}
-{% macro content_hash(published, merge, row) -%}
-    '{{ shape(published, merge) }}:' || md5(concat_ws(
+{% macro content_hash(merge, row) -%}
+    '{{ shape(merge) }}:' || md5(concat_ws(
         chr(31)
-        {%- for name, type in compared_columns(published, merge) %}
+        {%- for name, type in merge.typed %}
         {%- set value = 'cast(' ~ row ~ '.' ~ name ~ ' as ' ~ type ~ ')' %},
         coalesce(cast(
             {%- if 'timestamp' in type or type == 'date' %}

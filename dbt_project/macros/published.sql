@@ -71,6 +71,7 @@
     {%- set merge = merge_of(graph.nodes['model.' ~ project_name ~ '.' ~ published.identifier]) -%}
     {%- set staged = staged_rows(published) -%}
     {%- if merge.compared %}
+    {%- do merge.update({'typed': compared_columns(published, merge)}) %}
     {{ note_manual_edits(published, staged, merge) }};
     {%- endif %}
     {{ merge_rows_that_differ(published, staged, merge) }};

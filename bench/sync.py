@@ -195,6 +195,9 @@ class Resident:
             if "run_id" in done:
                 spent = datetime.now(UTC) - self._began[done["run_id"]]
                 done["whole"] = spent.total_seconds()
+                print(
+                    f"  resident: {done['whole']:.1f} s; {done['seconds']}", flush=True
+                )
             else:
                 print(done, file=sys.stderr)
             with self._news:

@@ -18,8 +18,9 @@ import orjson
 from bench.portal import FILLED, LONG_AGO, TOKEN
 from sandbox import Portal
 from sandbox.api import Request
+from sandbox.errors import ApiError
 from sandbox.records_api import render
-from sandbox.server import Handler, Server
+from sandbox.server import JSON, Handler, Server
 
 PAGE = 100
 
@@ -84,7 +85,9 @@ class WideHandler(Handler):
         limits = self.server.portal.limits
         if path[:2] == ("_sandbox", "limits"):
             limits.enabled = bool(orjson.loads(raw)["enabled"])
-            return self._send(200, b"{}", "application/json", {})
+            told = orjson.dumps({"refused": limits.refused.total()})
+            limits.refused.clear()
+            return self._send(200, told, JSON, {})
         listed = self.command == "GET" and path in (
             ("objects", "contacts"),
             ("objects", "0-1"),
@@ -92,18 +95,17 @@ class WideHandler(Handler):
         if not listed or query.get("archived") == ["true"]:
             return super()._answer(path, query, kind, raw, fault)
         with self.server.portal.lock:
-            headers: dict[str, str] = {}
-            if limits.enabled:
-                try:
-                    headers = limits.check(TOKEN, kind, self.server.portal.today())
-                except Exception:
-                    return super()._answer(path, query, kind, raw, fault)
+            try:
+                headers = limits.check(TOKEN, kind, self.server.portal.today())
+            except ApiError as refused:
+                told = orjson.dumps(refused.body)
+                return self._send(refused.status, told, JSON, refused.headers)
         begin = bisect_left(self.ids, int((query.get("after") or ["0"])[0]))
         end = begin + PAGE
         body = b'{"results":[' + b",".join(self.bodies[begin:end]) + b"]"
         if end < len(self.ids):
             body += b',"paging":{"next":{"after":"%d"}}' % (self.ids[end - 1] + 1)
-        return self._send(200, body + b"}", "application/json", headers)
+        return self._send(200, body + b"}", JSON, headers)
 
 
 @contextmanager

@@ -22,11 +22,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.machine import HUBSYNC, ROOT, Measured, databases, measured, sync, workplace
+from bench.machine import (
+    HUBSYNC,
+    ROOT,
+    Measured,
+    cpu_seconds,
+    databases,
+    measured,
+    sync,
+    workplace,
+)
 from bench.portal import TOKEN, Served, portal
 from bench.results import report, table
 
@@ -195,11 +205,13 @@ class Resident:
             if "run_id" in done:
                 spent = datetime.now(UTC) - self._began[done["run_id"]]
                 done["whole"] = spent.total_seconds()
+                done["used"] = cpu_seconds(self._process.pid)
                 print(
                     f"  resident: {done['whole']:.1f} s; {done['seconds']}", flush=True
                 )
-            else:
+            else:  # a run that failed; the next one tries again
                 print(done, file=sys.stderr)
+                continue
             with self._news:
                 self.runs.append(done)
                 for change in done.get("changes", []):
@@ -248,8 +260,10 @@ def _resident(
     with _running(environment, given.every) as resident:
         resident.wait(1 + WARM)
         warm = [
-            Measured(one["whole"], 0.0, 0.0, resident.peak_mb(), one)
-            for one in resident.runs[1 : 1 + WARM]
+            Measured(
+                one["whole"], one["used"] - before["used"], 0.0, resident.peak_mb(), one
+            )
+            for before, one in pairwise(resident.runs[: 1 + WARM])
         ]
         for company in churning:
             time.sleep(chosen.expovariate(1 / SPACING))
@@ -302,7 +316,8 @@ def _times(
         [
             *(f"{engine}, resident", f"{median(one.seconds for one in warm):.1f}"),
             *("", "", "", f"{median(one.seconds for one in warm) / sum(parts):.2f}"),
-            *("", f"{max(one.peak_mb for one in warm):,.0f}"),
+            f"{median(one.cpu for one in warm) / cpu:.2f}",
+            f"{max(one.peak_mb for one in warm):,.0f}",
         ],
     ]
 
@@ -334,8 +349,9 @@ def _filled(rows: list[list[str]]) -> list[list[str]]:
 
 def _churns(engine: str, wanted: int, latencies: dict[str, float | None]) -> list[str]:
     known = sorted(one for one in latencies.values() if one is not None)
-    at = [known[min(len(known) - 1, int(len(known) * q))] for q in (0.5, 0.95, 1.0)]
-    return [engine, str(wanted), str(len(known)), *(f"{one:.1f}" for one in at)]
+    at = [min(len(known) - 1, int(len(known) * q)) for q in (0.5, 0.95, 1.0)]
+    shown = [f"{known[one]:.1f}" if known else "" for one in at]
+    return [engine, str(wanted), str(len(known)), *shown]
 
 
 def _main(arguments: list[str]) -> None:

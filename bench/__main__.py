@@ -10,6 +10,7 @@ Nothing is asserted: what a ratio is worth depends on what else the machine did.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def main() -> None:
         summary = str(module.__doc__).splitlines()[0]
         module.add_arguments(parts.add_parser(name, help=summary, description=summary))
     given = parser.parse_args()
+    # Stopped like Ctrl-C: no portal, server or resident process may stay behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     page = None if given.print else given.page
     if given.part is not None:
         PARTS[given.part].run(given, page)

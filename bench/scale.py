@@ -37,7 +37,8 @@ def run(given: argparse.Namespace, page: Path | None) -> None:
                 with workplace(engine, database, served.url, TOKEN) as environment:
                     done = _steps(engine, size, served, environment)
                 found.setdefault(engine, {})[size] = done
-    report("scale", "\n\n".join(_shown(*each) for each in found.items()), page)
+        # After each size: a run of hours that is cut off keeps what it has.
+        report("scale", "\n\n".join(_shown(*each) for each in found.items()), page)
 
 
 def _steps(

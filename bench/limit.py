@@ -54,20 +54,19 @@ def run(given: argparse.Namespace, page: Path | None) -> None:
                 done = _unlimited_load(engine, served)
                 rows.append(_beside_the_hand(engine, given.contacts, done, by_hand))
                 print(rows[-1], flush=True)
-    texts = [f"First load of {given.contacts:,} contacts with {FILLED} values each."]
+    size = f"First load of {given.contacts:,} contacts with {FILLED} values each"
     if limited:
         header = [
             *("limiter on", "seconds", "of its load", "load to its calls' time"),
             *("load to its lists' time", "whole sync to it", "refused", "peak MB"),
         ]
-        texts.append(table(header, limited))
+        report("limit", f"{size}.\n\n{table(header, limited)}", page)
     if rows:
         header = [
             *("limiter off", "records/s", "by hand", "ratio"),
             *("CPU ratio", "peak MB"),
         ]
-        texts.append(table(header, rows))
-    report("limit", "\n\n".join(texts), page)
+        report("by hand", f"{size}.\n\n{table(header, rows)}", page)
 
 
 def _limited_sync(engine: str, served: Served) -> tuple[Measured, int]:

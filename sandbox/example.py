@@ -65,12 +65,18 @@ INDUSTRIES = ("COMPUTER_SOFTWARE", "RETAIL", "CONSTRUCTION", "EDUCATION")
 
 
 def build(
-    companies: int, seed: int, now: datetime | None, token: str = "sandbox-token"
+    companies: int,
+    seed: int,
+    now: datetime | None,
+    token: str = "sandbox-token",
+    contacts: int | None = None,
 ) -> Portal:
     """The portal of `Portal.example`."""
     portal = Portal(seed=seed, first_ids=FIRST_IDS, token=token)
     moment = now or datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    _Builder(portal, random.Random(seed), milliseconds(moment)).build(companies)
+    _Builder(portal, random.Random(seed), milliseconds(moment)).build(
+        companies, companies * 5 if contacts is None else contacts
+    )
     if now is not None:
         portal.clock.set(now)
     else:
@@ -90,7 +96,7 @@ class _Builder:
         self.labels: dict[str, tuple[str, int]] = {}
         self.seen: Counter[str] = Counter()
 
-    def build(self, count: int) -> None:
+    def build(self, count: int, contacts: int) -> None:
         portal = self.portal
         portal.clock.set(datetime(2020, 1, 1, tzinfo=UTC))
         self._define()
@@ -106,7 +112,7 @@ class _Builder:
             for number, kind in enumerate(kinds[:count])
         ]
         ids = [company for _, company in known]
-        self._contacts(count * 5, ids)
+        self._contacts(contacts, ids)
         for number, (kind, company) in enumerate(known):
             self._business(number, kind, company)
         self._parents(ids)

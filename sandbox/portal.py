@@ -113,15 +113,17 @@ class Portal:
         *,
         now: datetime | None = None,
         token: str = "sandbox-token",
+        contacts: int | None = None,
     ) -> Portal:
-        """Believable data: per company about five contacts and two deals.
+        """Believable data: per company about five contacts (or `contacts` in all) and
+        two deals.
 
         The same arguments give the same portal; dates are relative to `now` (default
         today's midnight UTC), so that contracts in force stay in force.
         """
         from sandbox.example import build
 
-        return build(companies, seed, now, token)
+        return build(companies, seed, now, token, contacts)
 
     # Types and definitions
 

@@ -105,7 +105,8 @@ class HubSpot:
         self._local = threading.local()
         self._general = Budget(int(settings.requests_per_ten_seconds), _TEN_SECONDS)
         self._search = Budget(int(settings.searches_per_second), _ONE_SECOND)
-        # Associations have their own limit, and no headers that would tell it.
+        # Associations have a limit of their own, exempt from the general one (4.5), and
+        # no headers that would tell it.
         self._associations = Budget(
             int(settings.associations_per_ten_seconds), _TEN_SECONDS
         )
@@ -178,8 +179,6 @@ class HubSpot:
         shown = path.partition("?")[0]
         while True:
             self._budget(kind).take()
-            if kind == "associations":
-                self._general.take()
             with self._lock:
                 self.calls[kind] += 1
             fault, wait = self._attempt(

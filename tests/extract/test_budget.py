@@ -4,6 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.hubspot.budget import Budget
+from pipelines.hubspot.client import HubSpot
+from pipelines.settings import Settings
+from sandbox import Portal, serve
 
 
 class Time:
@@ -57,3 +60,16 @@ def test_a_pause_holds_every_caller() -> None:
     budget.pause(7)
     budget.take()
     assert time.now >= 1_007
+
+
+def test_reading_links_takes_no_call_from_the_general_limit() -> None:
+    time = Time()
+    with serve(Portal()) as server:
+        client = HubSpot(Settings("sandbox-token", server.url))
+        client._general = Budget(1, 10.0, clock=time.clock, sleep=time.sleep)
+        client.get("/crm/v3/owners", {}, "definitions")
+        path = "/crm/v4/associations/contacts/companies/batch/read"
+        client.post(path, {"inputs": [{"id": "1"}]}, "associations")
+        assert time.now == 1_000
+        client.get("/crm/v3/owners", {}, "definitions")
+        assert time.now == 1_010

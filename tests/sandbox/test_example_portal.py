@@ -49,6 +49,8 @@ def test_there_are_about_five_contacts_and_two_deals_per_company(
     assert 450 <= counts["contacts"] <= 500
     assert 150 <= counts["deals"] <= 250
     assert all(counts.values())
+    more = Portal.example(companies=10, seed=5, now=NOW, contacts=120)
+    assert 110 <= len(more.live_ids("contacts")) <= 120
     # Beginnings of every size work.
     for companies in (0, 1, 2, 7):
         Portal.example(companies=companies, seed=1).edges()

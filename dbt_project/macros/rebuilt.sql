@@ -3,8 +3,7 @@
     and one statement. dbt's own `table` and `view` build beside the old relation, rename
     twice and drop it after the commit, eight statements to the same end, and they took a
     third of an unchanged sync; nobody reads these layers while a run is at work on them.
-    PostgreSQL has no statistics of a table just made, and autovacuum comes a minute later:
-    without them the next models join with nested loops, minutes for 20,000 companies.
+    PostgreSQL has no statistics of a table just made, and autovacuum comes a minute later.
 -#}
 {% materialization rebuilt_table, default %}
     {{ return(rebuilt('table')) }}
@@ -19,6 +18,7 @@
     {%- set relation = this.incorporate(type=kind) -%}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main') -%}
+        {{ without_nested_loops() }}
         {%- if existing is not none %}
         drop {{ existing.type }} if exists {{ this }} cascade;
         {%- endif %}

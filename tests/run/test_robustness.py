@@ -14,6 +14,7 @@ import os
 import resource
 import shutil
 import signal
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,7 @@ import time_machine
 
 from pipelines import ops, resident
 from pipelines.cli import main
-from pipelines.errors import DatabaseUnavailable
+from pipelines.errors import DatabaseUnavailable, HubsyncError
 from pipelines.sync import Finished
 from pipelines.transform import Transformation, release, transform
 from pipelines.warehouse import Warehouse
@@ -412,25 +413,43 @@ def test_the_lock_of_a_sync_holds_back_no_vacuum(on_postgres: World) -> None:
     assert rows == [("idle in transaction", None, None)]
 
 
+@pytest.fixture
+def unencrypted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server that answers each wish for encryption with no."""
+
+    class Refuse(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while self.request.recv(8):
+                self.request.sendall(b"N")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refuse) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HUBSYNC_TARGET", "postgres")
+        monkeypatch.setenv("PGHOST", "127.0.0.1")
+        monkeypatch.setenv("PGPORT", str(server.server_address[1]))
+        monkeypatch.setenv("PGUSER", "hubsync_sync")
+        monkeypatch.setenv("PGDATABASE", "robust")
+        monkeypatch.setenv("PGSSLMODE", "require")
+        yield
+        server.shutdown()
+
+
 def test_nothing_connects_without_the_encryption_that_is_asked_for(
-    on_postgres: World, hubsync: Hubsync, monkeypatch: pytest.MonkeyPatch
+    unencrypted: None,
 ) -> None:
-    """This server has none. psycopg2 is ours, dbt's and dlt's, ADBC is dlt's alone."""
-    monkeypatch.setenv("PGSSLMODE", "require")
-    outcome = hubsync("sync")
-    assert outcome.code == 1
-    assert "look at PGSSLMODE" in outcome.err
-    destination = on_postgres.warehouse.destination()
-    url = destination.config_params["credentials"].to_native_representation()
-    for connect in (
-        lambda: transform(
-            on_postgres.warehouse, run_id="none", now=datetime.now(UTC), publish=False
-        ),
-        lambda: psycopg2.connect(url),
-        lambda: adbc_driver_postgresql.dbapi.connect(url),
-    ):
-        with pytest.raises(Exception, match="SSL"):
-            connect()
+    """psycopg2 is ours, dbt's and dlt's, ADBC is dlt's alone."""
+    warehouse = Warehouse.from_environment()
+    credentials = warehouse.destination().config_params["credentials"]
+    url = credentials.to_native_representation()
+    with pytest.raises(HubsyncError, match="look at PGSSLMODE"), warehouse.lock():
+        pass
+    with pytest.raises(HubsyncError, match="SSL"):
+        transform(warehouse, run_id="none", now=datetime.now(UTC), publish=False)
+    with pytest.raises(psycopg2.Error, match="SSL"):
+        psycopg2.connect(url)
+    with pytest.raises(adbc_driver_postgresql.dbapi.Error, match="SSL"):
+        adbc_driver_postgresql.dbapi.connect(url)
 
 
 def test_a_database_that_was_dumped_and_restored_syncs_on(

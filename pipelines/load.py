@@ -450,6 +450,8 @@ class Load:
                 except HubsyncError:
                     raise
                 except Exception as error:
+                    if isinstance(_first_cause(error), KeyboardInterrupt):
+                        raise KeyboardInterrupt from error  # dlt had wrapped it
                     raise HubsyncError(
                         f"Loading into the {self.warehouse.describe()} failed: "
                         f"{self._reason(error)} Nothing was published; the next sync "
@@ -472,8 +474,7 @@ class Load:
     def _reason(self, error: BaseException) -> str:
         """The deepest cause in one line, and what to do: dlt wraps what the database
         said."""
-        while error.__cause__ is not None:
-            error = error.__cause__
+        error = _first_cause(error)
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         said = (lines[0] if lines else type(error).__name__).rstrip(".")[:400] + "."
         if is_full(error):
@@ -543,3 +544,9 @@ def _table(name: str, rows: list[tuple[Any, ...]]) -> pa.Table:
         ],
         schema=pa.schema(fields),
     )
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

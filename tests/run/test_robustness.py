@@ -41,7 +41,7 @@ from pipelines.sync import Finished
 from pipelines.transform import Transformation, release, transform
 from pipelines.warehouse import Warehouse
 from sandbox import Portal, Server, serve
-from tests.conftest import Databases, administer
+from tests.conftest import ROLES, Databases, administer
 from tests.extract.conftest import Differences, differences
 from tests.run.conftest import Hubsync, app_rows, query
 from tests.run.test_alerts import Receiver, receiver
@@ -473,6 +473,8 @@ def test_a_database_that_was_dumped_and_restored_syncs_on(
         program, *arguments = line.split()
         binary = str(Path(own_server.handle.bin_path) / program)
         subprocess.run([binary, *arguments], check=True, capture_output=True)
+    restored = {**own_server.variables, "PGDATABASE": "restored"}
+    administer(restored, ROLES.read_text())
     for variable, value in {**on_postgres.settings, "PGDATABASE": "restored"}.items():
         monkeypatch.setenv(variable, value)
     assert query(on_postgres.warehouse, events) == before
@@ -678,9 +680,9 @@ def test_a_signal_at_any_moment_ends_the_sync_with_1_and_half_writes_nothing(
         assert "Stopped. Nothing is half-written" in outcome.err
         if moment != "publish":  # it may have been just done
             assert app_rows(on_duckdb.warehouse) == before
-        assert query(
+        rows = query(
             on_duckdb.warehouse,
-            "select status, exit_code from ops.sync_runs order by started_at desc "
-            "limit 1",
-        ) == [("interrupted", 1)], moment
+            "select status, exit_code, started_at, finished_at from ops.sync_runs order by started_at desc ",
+        )
+        assert rows[0][:2] == ("interrupted", 1), (moment, rows)
     on_duckdb.recovers(hubsync, now=True)

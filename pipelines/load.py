@@ -450,8 +450,8 @@ class Load:
                 except HubsyncError:
                     raise
                 except Exception as error:
-                    if isinstance(_first_cause(error), KeyboardInterrupt):
-                        raise KeyboardInterrupt from error  # dlt had wrapped it
+                    if _was_interrupted(error):
+                        raise KeyboardInterrupt from error
                     raise HubsyncError(
                         f"Loading into the {self.warehouse.describe()} failed: "
                         f"{self._reason(error)} Nothing was published; the next sync "
@@ -550,3 +550,12 @@ def _first_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C or a signal began it: dlt wraps it, or fails in tidying up."""
+    return error is not None and (
+        isinstance(error, KeyboardInterrupt)
+        or _was_interrupted(error.__cause__)
+        or _was_interrupted(error.__context__)
+    )

@@ -682,7 +682,8 @@ def test_a_signal_at_any_moment_ends_the_sync_with_1_and_half_writes_nothing(
             assert app_rows(on_duckdb.warehouse) == before
         rows = query(
             on_duckdb.warehouse,
-            "select status, exit_code, started_at, finished_at from ops.sync_runs order by started_at desc ",
+            "select status, exit_code, started_at from ops.sync_runs "
+            "order by started_at desc",
         )
         assert rows[0][:2] == ("interrupted", 1), (moment, rows)
     on_duckdb.recovers(hubsync, now=True)

@@ -107,10 +107,14 @@ def _unexpected(error: Exception) -> None:
         print(trace, file=sys.stderr)
         _say(sentence)
         return
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="hubsync-", suffix=".log", delete=False
-    ) as log:
-        log.write(trace)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="hubsync-", suffix=".log", delete=False
+        ) as log:
+            log.write(trace)
+    except OSError:  # no room for it, and perhaps that is the error
+        _say(f"{sentence} HUBSYNC_DEBUG=1 shows the details.")
+        return
     _say(f"{sentence} The details are in {log.name}.")
 
 

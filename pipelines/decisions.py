@@ -7,7 +7,7 @@ are only written down, each with the exact set of changes that the person saw.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pipelines import ops
@@ -91,7 +91,7 @@ def decide(
         before = _spent(connection, plan_id)
         if before is not None:
             return before
-        now = datetime.now(UTC)
+        now = ops.instant(connection)
         changes = _confirmed(connection, plan_id)
         connection.execute(
             "insert into ops.approvals values (?, ?, ?, ?, ?, ?, null)",

@@ -23,6 +23,10 @@ class PortalUnavailable(HubsyncError):
     """HubSpot could not be read to the end; running again later will."""
 
 
+class DatabaseUnavailable(HubsyncError):
+    """The database failed, not what was asked of it; the run can be repeated."""
+
+
 class ConsistencyError(HubsyncError):
     """A consistency test failed; nothing was published."""
 

@@ -61,6 +61,7 @@ from pipelines.hubspot.state import (
 )
 from pipelines.hubspot.sweep import Progress, Sweep
 from pipelines.settings import STANDARD_OBJECTS, Settings
+from pipelines.trouble import is_full, meaning, temporary_folder_is_full
 from pipelines.warehouse import Connection, Warehouse
 
 # What the load relies on, wherever it is started from; `.dlt/config.toml` is for
@@ -357,6 +358,7 @@ class Load:
             for name, losers in merges.items():
                 mark_merged(connection, name, losers)
         self._settle_walks(run, pending, links, columns)
+        self.warehouse.confirm_lock()
         with self.warehouse.connect() as connection:
             kept = [sweep for sweep in pending if not sweep.repeat]
             write_state(connection, [sweep.committed() for sweep in kept])
@@ -448,9 +450,11 @@ class Load:
                 except HubsyncError:
                     raise
                 except Exception as error:
+                    if _was_interrupted(error):
+                        raise KeyboardInterrupt from error
                     raise HubsyncError(
                         f"Loading into the {self.warehouse.describe()} failed: "
-                        f"{_reason(error)} Nothing was published; the next sync "
+                        f"{self._reason(error)} Nothing was published; the next sync "
                         "repeats what is missing."
                     ) from error
                 self._loads += info.loads_ids
@@ -466,6 +470,19 @@ class Load:
         finally:
             spent = self.report.seconds.get(step, 0.0) + time.perf_counter() - start
             self.report.seconds[step] = spent
+
+    def _reason(self, error: BaseException) -> str:
+        """The deepest cause in one line, and what to do: dlt wraps what the database
+        said."""
+        error = _first_cause(error)
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = (lines[0] if lines else type(error).__name__).rstrip(".")[:400] + "."
+        if is_full(error):
+            return f"{said} {temporary_folder_is_full()}"
+        advice = meaning(str(error))
+        return (
+            f"{said} {advice}{self.warehouse.blockers(str(error))}" if advice else said
+        )
 
     def _finish(
         self, sweeps: Mapping[str, Sweep], definitions: Definitions
@@ -529,9 +546,16 @@ def _table(name: str, rows: list[tuple[Any, ...]]) -> pa.Table:
     )
 
 
-def _reason(error: BaseException) -> str:
-    """The deepest cause in one line: dlt wraps what the database said."""
+def _first_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:400]
+    return error
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C or a signal began it: dlt wraps it, or fails in tidying up."""
+    return error is not None and (
+        isinstance(error, KeyboardInterrupt)
+        or _was_interrupted(error.__cause__)
+        or _was_interrupted(error.__context__)
+    )

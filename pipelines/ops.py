@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 from pipelines.errors import ConfigurationError, ConsistencyError, HubsyncError
 from pipelines.log import log
@@ -23,7 +23,6 @@ from pipelines.warehouse import Connection, Warehouse
 # `if not exists` on both engines: the first run of a database and every later one
 # execute the same statements.
 _TABLES = (
-    "create schema if not exists ops",
     """
     create table if not exists ops.sync_runs (
         run_id text primary key,
@@ -112,23 +111,19 @@ _TABLES = (
 )
 
 
-# Of ops.sync_runs, in databases that are older than these columns.
-_ADDED = ("daily_calls", "daily_calls_left")
-
-
 def create_tables(connection: Connection) -> None:
     """Create schema `ops` and its tables where they do not exist yet."""
-    for statement in _TABLES:
-        connection.execute(statement)
-    # Looked up first: even an `add column if not exists` that adds nothing waits for
-    # everyone who reads the table.
-    known = connection.execute(
-        "select column_name from information_schema.columns "
-        "where table_schema = 'ops' and table_name = 'sync_runs'"
+    connection.ensure_tables("ops", *_TABLES)
+
+
+def instant(connection: Connection) -> datetime:
+    """Now, by this machine's clock, but never before the last run that came to its end:
+    that was dated by HubSpot's, and who decides something about it decides later."""
+    [(last,)] = connection.execute(
+        "select max(finished_at) from ops.sync_runs where status = 'done'"
     )
-    for column in _ADDED:
-        if (column,) not in known:
-            connection.execute(f"alter table ops.sync_runs add column {column} bigint")
+    now = datetime.now(UTC)
+    return now if last is None or last < now else cast("datetime", last)
 
 
 @dataclass
@@ -154,6 +149,19 @@ class Run:
     policy_gaps: list[str] = field(default_factory=list)
     daily_calls: int | None = None
     daily_calls_left: int | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    began: float = field(default_factory=time.monotonic)
+
+    def follow(self, clock: Callable[[], datetime]) -> timedelta:
+        """Date this run by that clock, its start too; how far ours is ahead of it.
+
+        What is compared with HubSpot's dates, and with those of runs before and after,
+        must come from one clock, and that of a machine may be wrong.
+        """
+        ahead = datetime.now(UTC) - clock()
+        self.clock = clock
+        self.started_at = clock() - timedelta(seconds=time.monotonic() - self.began)
+        return ahead
 
     @property
     def exit_code(self) -> int:
@@ -171,16 +179,21 @@ class Run:
             self.seconds[name] = round(spent, 2)
 
 
+_PUBLISHED = (
+    "Everything had been published before this; the next sync does what comes after."
+)
+
+
 @contextmanager
 def recorded(warehouse: Warehouse, command: str) -> Iterator[Run]:
     """A run that leaves its row behind however it ends. The caller holds the lock.
 
     Status: running, then done, failed, misconfigured, inconsistent or interrupted.
     """
-    now = datetime.now(UTC)
-    run = Run(f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", command, now)
     with warehouse.connect() as connection:
         create_tables(connection)
+        now = instant(connection)
+        run = Run(f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", command, now)
         # We hold the lock, so a run still called running is one that was killed.
         connection.execute(
             "update ops.sync_runs set status = 'interrupted', finished_at = ?, "
@@ -205,8 +218,15 @@ def recorded(warehouse: Warehouse, command: str) -> Iterator[Run]:
         # What went wrong first is what the reader needs; the next run mends the row.
         with suppress(Exception):
             _finish(warehouse, run, status, getattr(error, "exit_code", 1), error)
+        if run.published_at is not None:
+            error.add_note(_PUBLISHED)
         raise
-    _finish(warehouse, run, "done", run.exit_code, None)
+    try:
+        _finish(warehouse, run, "done", run.exit_code, None)
+    except Exception as error:
+        if run.published_at is not None:
+            error.add_note(_PUBLISHED)
+        raise
 
 
 def _finish(
@@ -238,13 +258,15 @@ def _finish(
     )
     with warehouse.connect() as connection:
         connection.execute(
-            "update ops.sync_runs set finished_at = ?, status = ?, exit_code = ?, "
+            "update ops.sync_runs set started_at = ?, finished_at = ?, status = ?, "
+            "exit_code = ?, "
             "api_calls = ?, calls = ?, rows_read = ?, rows_changed = ?, "
             "app_rows_changed = ?, changes = ?, held = ?, seconds = ?, "
             "policy_gaps = ?, published_at = ?, error = ?, daily_calls = ?, "
             "daily_calls_left = ? where run_id = ?",
             (
-                datetime.now(UTC),
+                run.started_at,
+                run.clock(),
                 status,
                 exit_code,
                 sum(run.calls.values()),

@@ -356,6 +356,7 @@ class _Mending:
             with run.step("mend raw"):
                 self._mend_raw()
                 progress.finish()
+        self.warehouse.confirm_lock()
         with run.step("transform"):
             transform(
                 self.warehouse,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,9 @@ from pipelines.progress import Progress
 from pipelines.settings import Settings
 from pipelines.transform import Transformation
 from pipelines.warehouse import Warehouse
+
+# What a slow answer, or seconds that HubSpot's header leaves out, cannot explain.
+_CLOCKS_APART = timedelta(minutes=2)
 
 
 @dataclass
@@ -99,6 +102,7 @@ def _run(
         load = Load(warehouse, settings, full=full, progress=progress)
         try:
             definitions = load.read_definitions()
+            clock_notes = _told_the_time(run, load)
             progress.finish()
             run.policy_gaps = policy.check(definitions)
             loaded = load.run()
@@ -118,7 +122,10 @@ def _run(
         )
         if not loaded.complete:
             raise PortalUnavailable(_incomplete(loaded.failures))
-        now = datetime.now(UTC)
+        # HubSpot's instant, like the dates that are judged by it: where this machine's
+        # clock is wrong, contracts would end before their time.
+        now = load.client.now()
+        warehouse.confirm_lock()
         transformation = Transformation(
             warehouse, run_id=run.run_id, now=now, progress=progress
         )
@@ -134,10 +141,11 @@ def _run(
         waiting = decisions.remember_waiting(warehouse, run.run_id, now)
         run.held = len(waiting)
         if command == "sync":
+            warehouse.confirm_lock()
             with run.step("publish"):
                 transformation.publish()
                 progress.finish()
-            run.published_at = datetime.now(UTC)
+            run.published_at = run.clock()
             run.app_rows_changed = _written(warehouse, run.run_id, now)
             run.changes = len(events(warehouse, run.run_id))
             if _views_are_due(warehouse, run):
@@ -148,12 +156,34 @@ def _run(
                     retention.trim(warehouse, now)
     new_gaps = [gap for gap in run.policy_gaps if gap not in known_gaps]
     notes = [
+        *clock_notes,
         *loaded.notes,
         *notes,
         *transformation.report.notes,
         *manual_edits(warehouse, run.run_id),
     ]
     return Finished(run, warehouse, new_gaps, notes, waiting)
+
+
+def _told_the_time(run: Run, load: Load) -> list[str]:
+    """Date the run by HubSpot's clock; a note where ours is far from it."""
+    ahead = run.follow(load.client.instant)
+    if abs(ahead) < _CLOCKS_APART:
+        return []
+    hours = abs(ahead) / timedelta(hours=1)
+    apart = (
+        f"{hours / 24:.0f} days"
+        if hours >= 48
+        else f"{hours:.0f} hours"
+        if hours >= 2
+        else f"{hours * 60:.0f} minutes"
+    )
+    side = "ahead of" if ahead > timedelta(0) else "behind"
+    return [
+        f"The clock of this machine is {apart} {side} HubSpot's. "
+        "Access was decided, and this run dated, by HubSpot's; set this machine's, or "
+        "hubsync status is wrong about how fresh app is."
+    ]
 
 
 def _written(warehouse: Warehouse, run_id: str, now: datetime) -> dict[str, int]:

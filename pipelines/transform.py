@@ -24,7 +24,8 @@ from dbt.contracts.graph.manifest import Manifest
 from pipelines.errors import ConsistencyError, HubsyncError
 from pipelines.log import log, wanted
 from pipelines.redaction import mask
-from pipelines.warehouse import Warehouse
+from pipelines.trouble import meaning
+from pipelines.warehouse import Warehouse, session_options
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = ROOT / "dbt_project"
@@ -183,11 +184,15 @@ def release() -> None:
 def _dbt_environment(warehouse: Warehouse) -> Iterator[None]:
     """dbt changes the working folder and reads the DuckDB path from the environment;
     both are as before afterwards."""
-    before = {name: os.environ.get(name) for name in ("HUBSYNC_DUCKDB", "NO_COLOR")}
+    before = {
+        name: os.environ.get(name)
+        for name in ("HUBSYNC_DUCKDB", "NO_COLOR", "PGOPTIONS")
+    }
     folder = os.getcwd()
     if warehouse.path is not None:
         os.environ["HUBSYNC_DUCKDB"] = str(warehouse.path.absolute())
     os.environ["NO_COLOR"] = "1"
+    os.environ["PGOPTIONS"] = session_options()  # dbt's profile has no word for it
     try:
         yield
     finally:
@@ -271,7 +276,7 @@ def _judged(warehouse: Warehouse, outcome: dbtRunnerResult) -> TransformReport:
     if failed:
         raise ConsistencyError(_failed_tests(warehouse, failed, published))
     if broken:
-        raise HubsyncError(_broken_nodes(broken, published))
+        raise HubsyncError(_broken_nodes(warehouse, broken, published))
     if not outcome.success:
         raise _project_error(outcome)
     return TransformReport(
@@ -369,7 +374,7 @@ def _shown(row: dict[str, Any]) -> str:
     return text if len(text) <= 240 else text[:239] + "…"
 
 
-def _broken_nodes(broken: list[Any], published: list[str]) -> str:
+def _broken_nodes(warehouse: Warehouse, broken: list[Any], published: list[str]) -> str:
     lines = [
         f"{len(broken)} step{'s' if len(broken) > 1 else ''} of the transformation "
         f"failed. {_nothing_published(published)}"
@@ -379,6 +384,9 @@ def _broken_nodes(broken: list[Any], published: list[str]) -> str:
         lines.append(f"{_kind(result)} {result.node.name} ({_path(result.node)}):")
         message = mask(str(result.message or "")).strip()
         lines.extend(f"  {line}" for line in message.splitlines()[:12])
+        if (advice := meaning(message)) and advice not in lines:
+            lines += ["", f"{advice}{warehouse.blockers(message)}"]
+            break  # one trouble of the database, in every step that it reached
     return "\n".join(lines)
 
 

@@ -173,13 +173,15 @@ def undo(warehouse: Warehouse, run_id: str, *, by: str, reason: str) -> Undone:
     with warehouse.lock():
         _known(warehouse, run_id)
         with ops.recorded(warehouse, "undo") as run:
-            now = datetime.now(UTC)
+            now = run.started_at
             with warehouse.connect() as connection:
                 connection.execute(_SORTED, (now, run_id))
                 restored, skipped = _sorted(connection)
                 if restored:
                     _write(connection, run.run_id, run_id, now, by, reason)
                     _notify(connection, run.run_id, restored)
+                # A pooler may hand this session to the next undo.
+                connection.execute("drop table to_undo")
             run.published_at = datetime.now(UTC)
             run.changes = len(restored)
             run.app_rows_changed = {"access": len(restored)} if restored else {}

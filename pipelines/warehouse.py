@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,11 +23,19 @@ import psycopg2
 from dlt.common.destination import Destination
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
-from pipelines.errors import AlreadyRunning, ConfigurationError, HubsyncError
+from pipelines.errors import (
+    AlreadyRunning,
+    ConfigurationError,
+    DatabaseUnavailable,
+)
+from pipelines.trouble import meaning
 
 Target = Literal["duckdb", "postgres"]
 
 _LOCK_KEY = zlib.crc32(b"hubsync")
+# Of every session, dlt's and dbt's too. Who waits for a lock without end is a sync that
+# never ends, and everyone else waits behind it.
+_SESSION = "-ctimezone=UTC -clock_timeout=60s"
 _BUSY = (
     "Another sync is running on {where}. This one did nothing; the next scheduled "
     "run will catch up."
@@ -67,6 +76,31 @@ class Connection:
         self.columns = [column[0] for column in cursor.description]
         return cast("list[tuple[Any, ...]]", cursor.fetchall())
 
+    def ensure_tables(self, schema: str, *tables: str) -> None:
+        """Make tables of a schema where they are not there, and add the columns that
+        one made by an earlier release lacks. Each is a `create table if not exists`
+        with a column per line.
+        """
+        self.execute(f"create schema if not exists {schema}")
+        for table in tables:
+            self.execute(table)
+        # Looked up first: even an `add column if not exists` that adds nothing waits
+        # for everyone who reads the table.
+        known = set(
+            self.execute(
+                "select table_name, column_name from information_schema.columns "
+                "where table_schema = ?",
+                (schema,),
+            )
+        )
+        for table in tables:
+            (name,) = re.findall(rf"create table if not exists {schema}\.(\w+)", table)
+            for column, kind in re.findall(r"(?m)^ +(\w+) (\w+)", table):
+                if column != "create" and (name, column) not in known:
+                    self.execute(
+                        f"alter table {schema}.{name} add column {column} {kind}"
+                    )
+
     def notify(self, channel: str, payload: str) -> None:
         """Tell whoever listens on that channel, when this transaction commits; a
         payload has less than 8,000 bytes. DuckDB has nobody who could listen."""
@@ -80,6 +114,7 @@ class Warehouse:
     def __init__(self, target: Target, *, path: Path | None = None) -> None:
         self.target: Target = target
         self.path = path
+        self._lock: Any = None  # the connection that holds the lock, while it is held
         # DuckDB refuses to open one file twice at the same moment in one process.
         self._turn: AbstractContextManager[object] = (
             threading.Lock() if target == "duckdb" else nullcontext()
@@ -129,7 +164,8 @@ class Warehouse:
     def connect(self) -> Iterator[Connection]:
         """One transaction: committed at a clean end, rolled back otherwise.
 
-        Raises HubsyncError where the database cannot be reached.
+        Raises DatabaseUnavailable where the database cannot be reached, or fails in a
+        way that has nothing to do with what it was asked.
         """
         with self._turn:
             raw = self._open()
@@ -139,10 +175,12 @@ class Warehouse:
                 mark = "?" if self.target == "duckdb" else "%s"
                 yield Connection(raw, placeholder=mark)
                 raw.commit()
-            except BaseException:
+            except BaseException as error:
                 # Where the connection is gone, the transaction went with it.
                 with suppress(duckdb.Error, psycopg2.Error):
                     raw.rollback()
+                if isinstance(error, duckdb.Error | psycopg2.Error):
+                    self._explain(error)
                 raise
             finally:
                 raw.close()
@@ -157,6 +195,41 @@ class Warehouse:
                 )
             yield connection
 
+    def _explain(self, error: Exception) -> None:
+        """Raises DatabaseUnavailable where the error is the database's own trouble."""
+        if advice := meaning(str(error)):
+            raise DatabaseUnavailable(
+                f"The {self.describe()} failed: {_first_line(error)} {advice}"
+                f"{self.blockers(str(error))}"
+            ) from error
+
+    def blockers(self, message: str) -> str:
+        """Where the message is that of a lock not given: who holds locks on our tables
+        now, to follow a sentence. Empty where that cannot be told.
+
+        A role without pg_read_all_stats is told of other users' sessions only whose
+        they are.
+        """
+        if self.target == "duckdb" or "lock timeout" not in message.lower():
+            return ""
+        try:
+            with self.connect() as connection:
+                found = connection.execute(_HOLDERS)
+        except Exception:  # the message must not be lost to its explanation
+            return ""
+        if not found:
+            return " By now nobody holds one on hubsync's tables; run again."
+        holders = "; ".join(
+            f"user {user}{f' ({program})' if program else ''}, pid {pid}"
+            f"{f', for {round(seconds)} s' if seconds is not None else ''}: {tables}"
+            for pid, user, program, seconds, tables in found
+        )
+        return (
+            f" Locks on hubsync's tables are held now by {holders}. Let that session "
+            f"commit or end it (select pg_terminate_backend({found[0][0]})), then run "
+            "again."
+        )
+
     def _open(self) -> Any:
         try:
             if self.target == "duckdb":
@@ -166,7 +239,9 @@ class Warehouse:
             return psycopg2.connect(
                 connect_timeout=15,
                 application_name="hubsync",
-                options="-c timezone=UTC",
+                options=session_options(),
+                # That of the lock is silent for as long as a sync takes.
+                keepalives_idle=30,
             )
         except (duckdb.Error, psycopg2.Error) as error:
             if "lock on file" in str(error):
@@ -174,9 +249,9 @@ class Warehouse:
                     f"{self.describe()} is open in another program (DuckDB allows "
                     "one at a time). Close it and run again; nothing was changed."
                 ) from None
-            raise HubsyncError(
-                f"Cannot open the {self.describe()}: {str(error).strip()} "
-                "Nothing was published."
+            raise DatabaseUnavailable(
+                f"Cannot open the {self.describe()}: {str(error).strip().rstrip('.')}. "
+                f"{meaning(str(error)) or ''}".strip()
             ) from None
 
     @contextmanager
@@ -188,7 +263,15 @@ class Warehouse:
         """
         busy = AlreadyRunning(_BUSY.format(where=self.describe()))
         if self.target == "duckdb":
-            with open(f"{self.path}.lock", "w") as handle:
+            try:
+                handle = open(f"{self.path}.lock", "w")  # noqa: SIM115
+            except OSError as error:
+                raise DatabaseUnavailable(
+                    f"Cannot write beside the {self.describe()}: {error.strerror}. "
+                    "DuckDB and the lock against a second sync need a folder that may "
+                    "be written and has room. Nothing was read or changed."
+                ) from None
+            with handle:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
@@ -197,14 +280,38 @@ class Warehouse:
             return
         raw = self._open()
         try:
-            raw.autocommit = True  # an idle transaction would hold back vacuum
             with raw.cursor() as cursor:
-                cursor.execute("select pg_try_advisory_lock(%s)", (_LOCK_KEY,))
+                # Of the transaction, which is open until the end: a pooler that hands
+                # out connections per transaction would lose a lock of the session, or
+                # keep it for ever. Between its statements it has no snapshot, so it
+                # holds back no vacuum.
+                cursor.execute("set local idle_in_transaction_session_timeout = 0")
+                cursor.execute("select pg_try_advisory_xact_lock(%s)", (_LOCK_KEY,))
                 if not cursor.fetchone()[0]:
                     raise busy
+            self._lock = raw
             yield
         finally:
+            self._lock = None
             raw.close()
+
+    def confirm_lock(self) -> None:
+        """Before something is written that a second sync must not be writing as well.
+
+        A server that was restarted, or a session that was ended, has let go of the
+        lock, and another sync may have it. Raises DatabaseUnavailable.
+        """
+        if self._lock is None:
+            return
+        try:
+            with self._lock.cursor() as cursor:
+                cursor.execute("select 1")
+        except psycopg2.Error as error:
+            raise DatabaseUnavailable(
+                f"The connection to the {self.describe()} that holds the lock was lost "
+                f"({_first_line(error)}), so another sync may be at work by now. This "
+                "one stopped before it wrote more; run again."
+            ) from None
 
     def destination(self) -> Destination[Any, Any]:
         """dlt's destination for the same database."""
@@ -218,10 +325,12 @@ class Warehouse:
         credentials.username = os.environ["PGUSER"]
         credentials.password = os.environ.get("PGPASSWORD", "")
         credentials.database = os.environ["PGDATABASE"]
-        credentials.session_timezone = "UTC"
         query = {
             "sslmode": os.environ.get("PGSSLMODE"),
             "host": host if host.startswith("/") else None,
+            # dlt writes this into a URL, where a space becomes a plus, which libpq does
+            # not read as a space; the server takes a tab as well.
+            "options": session_options().replace(" ", "\t"),
         }
         credentials.query = {key: value for key, value in query.items() if value}
         return dlt.destinations.postgres(credentials)
@@ -271,3 +380,43 @@ class Warehouse:
                     (schema, name),
                 )
             )
+
+
+def session_options() -> str:
+    """libpq's `options` of our sessions. Those of PGOPTIONS come last, so they win."""
+    return f"{_SESSION} {os.environ.get('PGOPTIONS', '')}".strip()
+
+
+# Who only reads stands in nobody's way but that of a change of the table itself.
+_HOLDERS = """
+    select
+        locks.pid,
+        activity.usename,
+        nullif(activity.application_name, ''),
+        extract(epoch from clock_timestamp() - activity.xact_start),
+        string_agg(distinct tables.oid::regclass::text, ', ')
+    from pg_locks as locks
+    inner join pg_class as tables on tables.oid = locks.relation
+    inner join pg_stat_activity as activity on activity.pid = locks.pid
+    where
+        locks.granted
+        and locks.database = (
+            select oid from pg_database where datname = current_database()
+        )
+        and tables.relnamespace::regnamespace::text in (
+            'app', 'ops', 'hubspot', 'hubspot_raw', 'staging', 'intermediate'
+        )
+        and tables.relkind in ('r', 'v', 'p')
+        and (
+            activity.usename <> current_user
+            or activity.application_name not in ('hubsync', 'dbt', '')  -- not our own
+        )
+    group by 1, 2, 3, 4
+    order by bool_or(locks.mode <> 'AccessShareLock') desc, 4 desc nulls last
+    limit 3
+"""
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")[:300] + "."

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -99,6 +99,7 @@ class HubSpot:
         self.calls: Counter[str] = Counter()
         self.rate_limited = 0  # 429 answers met; zero in normal work
         self.server_time: datetime | None = None  # HubSpot's clock, newest answer
+        self._heard_at = 0.0  # when that answer came, by the clock that never steps
         # What HubSpot allows the account in a day, and what is left of it.
         self.daily_calls: tuple[int | None, int | None] = (None, None)
         self._lock = threading.Lock()
@@ -316,6 +317,7 @@ class HubSpot:
         try:
             now = parsedate_to_datetime(headers.get("Date", ""))
             self.server_time = now.astimezone(UTC)
+            self._heard_at = time.monotonic()
         except (TypeError, ValueError):
             pass
         if kind in ("search", "associations", "journal"):
@@ -337,8 +339,15 @@ class HubSpot:
                 self._general.pause(seconds / 10)
 
     def now(self) -> datetime:
-        """HubSpot's clock where it told us, else ours."""
+        """HubSpot's clock at its newest answer, so never ahead of it; else ours."""
         return self.server_time or datetime.now(UTC)
+
+    def instant(self) -> datetime:
+        """HubSpot's clock now: its newest answer and the seconds since. This machine's
+        own clock may be wrong, or step while a run is at work."""
+        if self.server_time is None:
+            return datetime.now(UTC)
+        return self.server_time + timedelta(seconds=time.monotonic() - self._heard_at)
 
 
 def _retry_after(response: requests.Response) -> float | None:

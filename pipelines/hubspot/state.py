@@ -75,8 +75,7 @@ def is_due(last: datetime | None, now: datetime, every: timedelta) -> bool:
 
 
 def ensure_state(connection: Connection) -> None:
-    connection.execute("create schema if not exists ops")
-    connection.execute(_DDL)
+    connection.ensure_tables("ops", _DDL)
 
 
 def read_state(connection: Connection) -> dict[str, Watermark]:

@@ -97,7 +97,9 @@ class Sweep:
         cursor = self.watermark.cursor_id
         if cursor is not None and cursor.startswith(_OPAQUE):
             return Spans([])
-        return Spans.parse(cursor) or Spans([])
+        spans = Spans.parse(cursor)
+        # A place of another form is one of an earlier release: from the start.
+        return Spans() if spans is None else spans
 
     def round(self) -> Iterator[pa.Table]:
         """Arrow tables of one round. A failure ends it and is kept in `failure`."""

@@ -137,8 +137,9 @@ def transform(
     return run.report
 
 
-# The project as last parsed, and of what: a process that syncs again parses once.
-_last_parsed: tuple[object, Manifest] | None = None
+# The project as last parsed for each engine, and of what: a process that syncs again
+# parses once.
+_last_parsed: dict[str, tuple[object, Manifest]] = {}
 
 
 def _parsed(warehouse: Warehouse, options: list[str]) -> Manifest:
@@ -148,7 +149,6 @@ def _parsed(warehouse: Warehouse, options: list[str]) -> Manifest:
     forget its cached parse (seconds per run). They are rendered when a model is
     compiled, which happens in the build.
     """
-    global _last_parsed
     # dbt writes the name of the database into every relation it parses.
     database = warehouse.path.stem if warehouse.path else os.environ["PGDATABASE"]
     files = {
@@ -157,18 +157,19 @@ def _parsed(warehouse: Warehouse, options: list[str]) -> Manifest:
         for path in (PROJECT / folder).rglob("*.*")
     }
     files.add((str(PROJECT), (PROJECT / "dbt_project.yml").stat().st_mtime_ns))
-    of = (warehouse.target, database, files)
-    if _last_parsed is None or _last_parsed[0] != of:
+    of = (database, files)
+    known = _last_parsed.get(warehouse.target)
+    if known is None or known[0] != of:
         outcome = _invoke(dbtRunner(), ["parse", *options])
         if not isinstance(outcome.result, Manifest):
             raise _project_error(outcome)
-        _last_parsed = of, outcome.result
+        known = _last_parsed[warehouse.target] = of, outcome.result
         # Looking through it for garbage again and again was a twelfth of a run. One
         # that it replaces must not stay behind as frozen.
         gc.unfreeze()
         gc.collect()
         gc.freeze()
-    return _last_parsed[1]
+    return known[1]
 
 
 atexit.register(gc.unfreeze)  # else the end of a process looks like a leak

@@ -99,6 +99,12 @@ class Databases:
     superuser: dict[str, str]
     prefix: str
 
+    @property
+    def name(self) -> str:
+        """Of the database of whichever test runs now. Always the same one: dbt parses
+        the project anew, in five seconds, for a database that it has not met."""
+        return f"{self.prefix}test"
+
     def role(self, name: str) -> str:
         """`sync`, `app_reader` or `analyst`, as the role is called in this session."""
         return f"{self.prefix}{name}"
@@ -116,7 +122,18 @@ class Databases:
 
     def drop(self, name: str) -> None:
         """Drop a database, whoever is connected to it."""
-        administer(self.superuser, f'drop database "{name}" with (force)')
+        administer(self.superuser, f'drop database if exists "{name}" with (force)')
+
+    def put_aside(self, name: str) -> str:
+        """Give the database another name, for good; returns that."""
+        aside = f"{name}_{uuid.uuid4().hex[:8]}"
+        administer(
+            self.superuser,
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            f"where datname = '{name}'",
+        )
+        administer(self.superuser, f'alter database "{name}" rename to "{aside}"')
+        return aside
 
 
 @pytest.fixture(scope="session")
@@ -133,13 +150,13 @@ def postgres_database(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """A fresh, empty database; the PG* variables point to it during the test."""
-    name = f"hubsync_test_{uuid.uuid4().hex[:12]}"
-    for variable, value in databases.create(name).items():
+    databases.drop(databases.name)  # of a test that was interrupted
+    for variable, value in databases.create(databases.name).items():
         monkeypatch.setenv(variable, value)
     try:
-        yield name
+        yield databases.name
     finally:
-        databases.drop(name)
+        databases.drop(databases.name)
 
 
 @pytest.fixture
@@ -150,14 +167,21 @@ def duckdb_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(scope="session", params=["duckdb", "postgres"])
+def target(request: pytest.FixtureRequest) -> str:
+    """Each engine. Of the session, so that pytest runs what needs the one before what
+    needs the other: dbt's project is parsed for one at a time."""
+    return str(request.param)
+
+
+@pytest.fixture
 def warehouse(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> Warehouse:
     """An empty database of each engine, which the environment also names."""
-    kind = {"duckdb": "duckdb_file", "postgres": "postgres_database"}[request.param]
+    kind = {"duckdb": "duckdb_file", "postgres": "postgres_database"}[target]
     request.getfixturevalue(kind)
-    monkeypatch.setenv("HUBSYNC_TARGET", request.param)
+    monkeypatch.setenv("HUBSYNC_TARGET", target)
     return Warehouse.from_environment()
 
 

@@ -19,7 +19,7 @@ CONTACTS: Pair = ("contacts", "companies")
 COMPANIES: Pair = ("companies", "contacts")
 
 
-@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+@pytest.mark.parametrize("target", ["postgres"], indirect=True)
 @pytest.mark.parametrize("made", [True, False])
 def test_a_link_that_changes_between_the_answers_is_stored_in_both_directions_or_none(
     server: Server,

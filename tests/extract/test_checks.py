@@ -20,7 +20,7 @@ Differences = Callable[[Warehouse, Portal], list[str]]
 DAY = 24 * 60 * 60
 
 # What a check decides is the same whatever the database: once is enough.
-on_one_engine = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+on_one_engine = pytest.mark.parametrize("target", ["postgres"], indirect=True)
 
 
 def edit_silently(portal: Portal, dice: random.Random) -> None:

@@ -26,7 +26,7 @@ from sandbox.server import Server
 Run = Callable[..., LoadReport]
 Differences = Callable[[Warehouse, Portal], list[str]]
 
-on_one_engine = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+on_one_engine = pytest.mark.parametrize("target", ["postgres"], indirect=True)
 
 spans = st.lists(
     st.tuples(st.integers(0, 60), st.one_of(st.none(), st.integers(0, 60))).map(

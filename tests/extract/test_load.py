@@ -19,7 +19,7 @@ Run = Callable[..., LoadReport]
 Differences = Callable[[Warehouse, Portal], list[str]]
 
 # What the client does is the same whatever the database: once is enough.
-on_one_engine = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+on_one_engine = pytest.mark.parametrize("target", ["postgres"], indirect=True)
 
 TYPES = ("companies", "contacts", "deals", "tickets", "subscriptions", "licenses")
 

@@ -25,7 +25,7 @@ def test_what_fails_on_the_way_leaves_nothing(warehouse: Warehouse) -> None:
         assert connection.execute("select * from mine.notes") == [("whole",)]
 
 
-@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+@pytest.mark.parametrize("target", ["postgres"], indirect=True)
 def test_a_row_of_many_short_values_stays_in_its_page(warehouse: Warehouse) -> None:
     names = [f"field_{number}" for number in range(60)]
     with warehouse.connect() as connection:

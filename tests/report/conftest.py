@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -81,11 +80,13 @@ def duckdb_story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 def postgres_story(
     databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Story]:
-    name = f"hubsync_test_{uuid.uuid4().hex[:12]}"
-    environment = {"HUBSYNC_TARGET": "postgres", **databases.create(name)}
+    databases.drop(databases.name)
+    environment = {"HUBSYNC_TARGET": "postgres", **databases.create(databases.name)}
     with _told(environment, tmp_path_factory.mktemp("postgres")) as story:
+        # Tests are given a database of that name.
+        environment["PGDATABASE"] = databases.put_aside(databases.name)
         yield story
-    databases.drop(name)
+    databases.drop(environment["PGDATABASE"])
 
 
 @pytest.fixture(params=["duckdb", "postgres"])

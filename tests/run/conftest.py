@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from tests.conftest import Databases
 PORTAL_SIZE = 40  # companies
 
 # For promises that no engine could break by itself.
-ON_DUCKDB = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
+ON_DUCKDB = pytest.mark.parametrize("target", ["duckdb"], indirect=True)
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,9 @@ def duckdb_after_a_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres_after_a_sync(databases: Databases) -> Iterator[str]:
     """A PostgreSQL database after one sync of the example portal; a template."""
-    name = f"hubsync_test_{uuid.uuid4().hex[:12]}"
-    with _first_sync(**databases.create(name), HUBSYNC_TARGET="postgres"):
+    databases.drop(databases.name)
+    with _first_sync(**databases.create(databases.name), HUBSYNC_TARGET="postgres"):
+        name = databases.put_aside(databases.name)
         yield name
     databases.drop(name)
 
@@ -97,10 +96,9 @@ def synced(
     if warehouse.path is not None:
         shutil.copy(template, warehouse.path)
         return warehouse
-    name = os.environ["PGDATABASE"]
     databases: Databases = request.getfixturevalue("databases")
-    databases.drop(name)
-    databases.create(name, template)
+    databases.drop(databases.name)
+    databases.create(databases.name, template)
     return warehouse
 
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +19,6 @@ from pipelines import policy, terminal
 from pipelines import proposal as proposal_module
 from pipelines.warehouse import Warehouse
 from sandbox import Portal, Server, serve
-from tests.conftest import PG_VARIABLES, Databases
 from tests.run.conftest import Hubsync, query
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,37 +225,20 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def installation(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    folder = copy_project(tmp_path_factory.mktemp(request.param) / "hubsync")
-    environment = {"HUBSYNC_TARGET": request.param}
-    name = f"hubsync_test_proposal_{os.getpid()}"
-    databases: Databases | None = None
-    if request.param == "postgres":
-        databases = request.getfixturevalue("databases")
-        environment |= databases.create(name)
-    else:
-        environment["HUBSYNC_DUCKDB"] = str(folder / "hubsync.duckdb")
-    with pytest.MonkeyPatch.context() as patch:
-        for variable, value in environment.items():
-            patch.setenv(variable, value)
-        yield Installation(
-            folder,
-            Warehouse.from_environment(request.param),
-            {**os.environ, "SOURCES__HUBSPOT__REQUESTS_PER_TEN_SECONDS": "5000"},
-        )
-    if databases is not None:
-        databases.drop(name)
+@pytest.fixture
+def installation(duckdb_file: Path, tmp_path: Path) -> Installation:
+    """On one engine: what is proposed are files. What rows of the policy mean to the
+    SQL is tested on both, in tests/transform."""
+    return Installation(
+        copy_project(tmp_path / "hubsync"),
+        Warehouse.from_environment("duckdb"),
+        {**os.environ, "SOURCES__HUBSPOT__REQUESTS_PER_TEN_SECONDS": "5000"},
+    )
 
 
 def test_the_proposed_policy_makes_the_next_sync_right_without_an_edit(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
+    installation: Installation,
 ) -> None:
-    for variable in ("HUBSYNC_TARGET", "HUBSYNC_DUCKDB", *PG_VARIABLES):
-        if variable in installation.environment:
-            monkeypatch.setenv(variable, installation.environment[variable])
     german = German()
     before = installation.files()
     with serve(german.portal, port=0) as server:

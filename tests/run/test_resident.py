@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 
@@ -58,10 +59,15 @@ def test_runs_follow_each_other_and_errors_end_only_their_run(
     assert [row[0] for row in statuses] == ["done", "done", "done", "failed", "done"]
 
 
-@ON_DUCKDB
-def test_a_result_that_cannot_be_told_ends_only_its_run(
-    synced: Warehouse, server: object
-) -> None:
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that end at once, where it is not about what a run does."""
+    found = Mock(spec=Finished)
+    monkeypatch.setattr("pipelines.resident.execute", lambda *_, **__: found)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_a_result_that_cannot_be_told_ends_only_its_run() -> None:
     stop = threading.Event()
     told: list[Finished | Exception] = []
 
@@ -73,13 +79,11 @@ def test_a_result_that_cannot_be_told_ends_only_its_run(
             stop.set()
 
     run(SOON, target=None, told=gone_meanwhile, stop=stop)
-    assert [type(each) for each in told] == [Finished, HubsyncError, Finished]
+    assert [isinstance(each, HubsyncError) for each in told] == [False, True, False]
 
 
-@ON_DUCKDB
-def test_a_signal_lets_the_run_in_progress_end_and_starts_no_other(
-    synced: Warehouse, server: object
-) -> None:
+@pytest.mark.usefixtures("no_work")
+def test_a_signal_lets_the_run_in_progress_end_and_starts_no_other() -> None:
     before = signal.getsignal(signal.SIGTERM)
     told: list[Finished | Exception] = []
 
@@ -88,7 +92,7 @@ def test_a_signal_lets_the_run_in_progress_end_and_starts_no_other(
         os.kill(os.getpid(), signal.SIGTERM)
 
     run(timedelta(hours=1), target=None, told=stopped)
-    assert [type(each) for each in told] == [Finished]
+    assert len(told) == 1
     assert signal.getsignal(signal.SIGTERM) is before
 
 

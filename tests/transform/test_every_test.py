@@ -21,7 +21,7 @@ from pipelines import transform as pipelines_transform
 from pipelines.errors import ConsistencyError
 from pipelines.transform import transform
 from pipelines.warehouse import Warehouse
-from tests.conftest import administer
+from tests.conftest import Databases, administer
 from tests.transform.broken_data import Harm, data_tests, harm_of, harmed
 from tests.transform.conftest import NOW, Database
 from tests.transform.portal import Portal
@@ -52,19 +52,19 @@ class Gate:
 
     database: Database
     copy: str
-    server: dict[str, str] | None
+    databases: Databases | None
     published: dict[str, Any]
 
     def restore(self) -> None:
         """The manifest names the database, so it keeps its name."""
-        if self.server is None:
+        if self.databases is None:
             # dbt's connection lives on in this process, and with it the old file.
             DuckDBConnectionManager.close_all_connections()
             shutil.copy(self.copy, self.database.environment["HUBSYNC_DUCKDB"])
             return
         name = self.database.environment["PGDATABASE"]
-        administer(self.server, f'drop database "{name}" with (force)')
-        administer(self.server, f'create database "{name}" template "{self.copy}"')
+        self.databases.drop(name)
+        self.databases.create(name, self.copy)
 
     def run(self, harm: Harm) -> tuple[ConsistencyError | None, bool]:
         """Run as a sync does after its load: what it raised, and whether `app` is as
@@ -97,23 +97,14 @@ def contents(database: Database) -> dict[str, Any]:
     return {name: database.rows(f"app.{name}") for (name,) in tables}
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture
 def gate(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Gate]:
     """`app` is published, and in raw is what a publication would change again."""
-    environment = {"HUBSYNC_TARGET": request.param}
-    server = None
-    if request.param == "duckdb":
-        environment["HUBSYNC_DUCKDB"] = str(tmp_path / "hubsync.duckdb")
-    else:
-        server = request.getfixturevalue("postgres_server")
-        name = request.getfixturevalue("postgres_database")
-        environment |= {**server, "PGDATABASE": name}
-    database = Database(request.param, environment, tmp_path)
-    database.enter(monkeypatch)
-    database.manifest = database.dbt("parse").result
-    assert database.dbt("seed").success
     portal = Portal()
     for id in ("acme", "leaving"):
         portal.company(id)
@@ -129,21 +120,27 @@ def gate(
     portal.contact("p-new", "new")
     database.load(portal)
 
-    # The manifest of this test instead of a new one: the harm is put into it.
+    # The manifest of the tests instead of a new one: the harm is put into it.
     monkeypatch.setattr(pipelines_transform, "_parsed", lambda *_: database.manifest)
     published = contents(database)
-    if server is None:
+    if database.target == "duckdb":
         copy = str(tmp_path / "copy")
         DuckDBConnectionManager.close_all_connections()
-        shutil.copy(environment["HUBSYNC_DUCKDB"], copy)
-        yield Gate(database, copy, None, published)
+        shutil.copy(database.environment["HUBSYNC_DUCKDB"], copy)
+        made = Gate(database, copy, None, published)
+        yield made
+        made.restore()  # the seeds are every test's
         return
+    databases: Databases = request.getfixturevalue("databases")
+    name = database.environment["PGDATABASE"]
     copy = f"{name}_copy"
-    administer(server, f'create database "{copy}" template "{name}"')
+    administer(databases.superuser, f'create database "{copy}" template "{name}"')
+    made = Gate(database, copy, databases, published)
     try:
-        yield Gate(database, copy, server, published)
+        yield made
+        made.restore()
     finally:
-        administer(server, f'drop database "{copy}"')
+        databases.drop(copy)
 
 
 def test_every_data_test_has_a_way_to_be_broken(engine: Database) -> None:

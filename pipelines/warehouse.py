@@ -12,7 +12,13 @@ import re
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -276,7 +282,11 @@ class Warehouse:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
                     raise busy from None
-                yield
+                # Held open, so that every other connection of this process, dlt's and
+                # dbt's too, finds the file open: to open and close it around each of
+                # them was a quarter of an unchanged sync.
+                with closing(self._open()):
+                    yield
             return
         raw = self._open()
         try:

@@ -57,7 +57,7 @@ browser: $(STAMP) ## a Chromium for the tests of the report, where the machine h
 
 .PHONY: test
 test: $(STAMP) browser ## the whole suite, on DuckDB and on a real PostgreSQL
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-deep
 test-deep: $(STAMP) ## many random lives of a portal, and a night of twelve hours

@@ -66,7 +66,8 @@ def location(
     ):
         warehouses = {}
         for name, server in {"a": a, "b": b}.items():
-            path = folder / f"{name}.duckdb"
+            path = folder / name / "hubsync.duckdb"  # dbt's parse goes by its name
+            path.parent.mkdir()
             shutil.copy(duckdb_after_a_sync, path)
             warehouses[name] = Warehouse("duckdb", path=path)
             write_environment(folder / f"{name}.env", server, portals[name], path)

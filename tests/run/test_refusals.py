@@ -122,7 +122,7 @@ def test_a_second_sync_at_the_same_time_ends_with_75(
 
 
 @ON_DUCKDB
-def test_a_stopped_sync_says_so_and_the_next_one_completes(
+def test_a_stopped_sync_says_so_and_the_next_one_completes_and_marks_a_killed_one(
     synced: Warehouse, portal: Portal, server: Server, hubsync: Hubsync
 ) -> None:
     portal.latency_seconds = 0.5
@@ -142,13 +142,6 @@ def test_a_stopped_sync_says_so_and_the_next_one_completes(
     assert "Traceback" not in err
     assert last_run(synced) == ("interrupted", 1)
     portal.latency_seconds = 0.0
-    assert hubsync("sync").code == 0
-
-
-@ON_DUCKDB
-def test_a_run_that_was_killed_is_marked_by_the_next(
-    synced: Warehouse, hubsync: Hubsync
-) -> None:
     with synced.connect() as connection:
         connection.execute(
             "insert into ops.sync_runs (run_id, command, started_at, status) "

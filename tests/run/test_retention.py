@@ -90,7 +90,13 @@ def test_what_is_old_goes_and_what_a_decision_or_an_audit_needs_stays(
     customers = with_access(synced)
     left, refused = customers[0], customers[1:7]
     churn(portal, [left])
+    with synced.connect() as connection:
+        connection.execute(
+            "insert into ops.plans (plan_id, run_id, planned_at, change_id) "
+            "values ('old', 'r', '2020-01-01', 'nothing')"
+        )
     assert hubsync("sync").code == 0
+    assert count(synced, "ops.plans", "plan_id = 'old'") == 1, "once a day is enough"
     ((revoked_by,),) = query(
         synced, "select run_id from app.access where customer_id = ?", left
     )
@@ -106,6 +112,7 @@ def test_what_is_old_goes_and_what_a_decision_or_an_audit_needs_stays(
 
     outcome = hubsync("sync")
     assert outcome.code == 0, outcome.err  # nothing waits: the refusal still holds
+    assert count(synced, "ops.plans", "plan_id = 'old'") == 0
     for table, where in LITTER.items():
         assert count(synced, f"ops.{table}", where) == 0, table
     assert query(synced, "select * from app.access_events order by event_id") == events
@@ -119,15 +126,6 @@ def test_what_is_old_goes_and_what_a_decision_or_an_audit_needs_stays(
     undone = ("undo", revoked_by, "--by", "Ann", "--reason", "he stays", "--json")
     assert hubsync(*undone).code == 0
     assert count(synced, "app.access", f"customer_id = '{left}' and is_enabled") == 1
-
-    # Once a day is enough.
-    with synced.connect() as connection:
-        connection.execute(
-            "insert into ops.plans (plan_id, run_id, planned_at, change_id) "
-            "values ('nobody', 'r', '2020-01-01', 'nothing')"
-        )
-    assert hubsync("sync").code == 0
-    assert count(synced, "ops.plans", "plan_id = 'nobody'") == 1
 
 
 def test_a_set_that_waits_can_be_approved_however_long_it_has_waited(

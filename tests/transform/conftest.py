@@ -116,15 +116,19 @@ class Database:
         ]
         return dbtRunner(manifest=self.manifest).invoke(command)
 
-    def publish(self, portal: Portal | None = None, now: str = NOW) -> None:
-        """Load and publish, without the tests that other tests are about, and without
-        the views of staging, a third of the time, where they would be the same."""
+    def publish(
+        self, portal: Portal | None = None, now: str = NOW, *, tested: bool = False
+    ) -> None:
+        """Load and publish. `tested`: with every data test, as a sync does. Else
+        without the tests that other tests are about, and without the views of staging,
+        a third of the time, where they would be the same."""
         if portal is not None:
             self.load(portal)
         same = self.staged is not None and self.staged == self.shape
-        result = self.dbt(
-            "run", *(("--exclude", "path:models/staging") if same else ()), now=now
-        )
+        command = ["build", "--exclude-resource-type", "unit_test"]
+        if not tested:
+            command = ["run", *(["--exclude", "path:models/staging"] if same else [])]
+        result = self.dbt(*command, now=now)
         assert result.success, failures(result)
         self.staged = self.shape
 

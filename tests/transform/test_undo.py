@@ -11,7 +11,7 @@ from pipelines import ops
 from pipelines.errors import AlreadyRunning, ConfigurationError
 from pipelines.undo import Undone, undo
 from pipelines.warehouse import Warehouse
-from tests.transform.conftest import NOW, Database, failures
+from tests.transform.conftest import NOW, Database
 from tests.transform.portal import Portal
 from tests.transform.test_breaker import (
     churn,
@@ -60,16 +60,9 @@ def publish(
         " values (%s, 'sync', %s, 'done', 1)",
         (run_id, now),
     )
-    if portal is not None:
-        database.load(portal)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HUBSYNC_RUN_ID", run_id)
-        if tested:
-            command = ("build", "--exclude-resource-type", "unit_test")
-        else:
-            command = ("run",)
-        result = database.dbt(*command, now=now)
-    assert result.success, failures(result)
+        database.publish(portal, now=now, tested=tested)
 
 
 def take_back(made: Warehouse, run_id: str) -> Undone:

@@ -303,6 +303,10 @@ class Warehouse:
             yield
         finally:
             self._lock = None
+            # Ended here: of a connection that is only closed, the server lets go when
+            # it notices, and the next command might find us still running.
+            with suppress(psycopg2.Error):
+                raw.rollback()
             raw.close()
 
     def confirm_lock(self) -> None:

@@ -43,3 +43,18 @@ def test_a_row_of_many_short_values_stays_in_its_page(warehouse: Warehouse) -> N
         )
     assert row > 2_000
     assert moved == 0
+
+
+@pytest.mark.parametrize("target", ["postgres"], indirect=True)
+def test_a_command_that_has_ended_is_in_nobody_s_way(warehouse: Warehouse) -> None:
+    with warehouse.connect() as other:
+        for _ in range(100):
+            with warehouse.lock():
+                pass
+            assert (
+                other.execute(
+                    "select pid from pg_locks where locktype = 'advisory' and database = "
+                    "(select oid from pg_database where datname = current_database())"
+                )
+                == []
+            )

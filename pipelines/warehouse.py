@@ -284,8 +284,10 @@ class Warehouse:
                     raise busy from None
                 # Held open, so that every other connection of this process, dlt's and
                 # dbt's too, finds the file open: to open and close it around each of
-                # them was a quarter of an unchanged sync.
-                with closing(self._open()):
+                # them was a quarter of an unchanged sync. One that is not there yet is
+                # for the load to make, after it was told a token.
+                there = self.path is not None and self.path.exists()
+                with closing(self._open()) if there else nullcontext():
                     yield
             return
         raw = self._open()

@@ -43,7 +43,8 @@ def test_runs_follow_each_other_and_errors_end_only_their_run(
                 query(
                     synced,
                     "select pg_terminate_backend(pid) from pg_stat_activity "
-                    "where datname = current_database() and pid <> pg_backend_pid()",
+                    "where datname = current_database() and pid <> pg_backend_pid() "
+                    "and backend_type = 'client backend'",
                 )
             else:  # nobody else could open the file if this process kept it
                 code = f"import duckdb; duckdb.connect({str(synced.path)!r})"

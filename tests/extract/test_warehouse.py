@@ -51,10 +51,8 @@ def test_a_command_that_has_ended_is_in_nobody_s_way(warehouse: Warehouse) -> No
         for _ in range(100):
             with warehouse.lock():
                 pass
-            assert (
-                other.execute(
-                    "select pid from pg_locks where locktype = 'advisory' and database = "
-                    "(select oid from pg_database where datname = current_database())"
-                )
-                == []
+            locks = other.execute(
+                "select pid from pg_locks where locktype = 'advisory' and database = ("
+                "select oid from pg_database where datname = current_database())"
             )
+            assert locks == []

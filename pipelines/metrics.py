@@ -7,7 +7,6 @@ format of Prometheus understand.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import ops
-from pipelines.errors import HubsyncError
+from pipelines.files import noted, replace
 from pipelines.warehouse import Warehouse
 
 Labels = dict[str, str]
@@ -39,32 +38,17 @@ def metrics_path() -> Path | None:
 def write_after(warehouse: Warehouse, exit_code: int, notes: list[str]) -> None:
     """The file after a sync that ended so, if it is wanted. Raises nothing: that it
     could not be written is a note."""
-    try:
+    with noted("The metrics were", notes):
         if path := metrics_path():
             write(warehouse, path, exit_code)
-    except HubsyncError as error:
-        notes.append(f"The metrics were not written: {error}")
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0][:200]
-        notes.append(f"The metrics were not written ({type(error).__name__}: {first}).")
 
 
 def write(warehouse: Warehouse, path: Path, exit_code: int | None = None) -> None:
     """Put the file in place at once: whoever reads it never sees half. Raises
     HubsyncError where the database cannot be read or the file not be written."""
     text = render(gauges(warehouse, exit_code), {"portal": _portal(warehouse)})
-    # The collector reads *.prom only, so never this one.
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            new.unlink()
-        raise HubsyncError(
-            f"{path} cannot be written: {error.strerror}. Name another place with "
-            "--metrics or HUBSYNC_METRICS."
-        ) from None
+    # What is half done has another ending than the *.prom that the collector reads.
+    replace(path, text.encode(), named_by="--metrics or HUBSYNC_METRICS")
 
 
 def gauges(warehouse: Warehouse, exit_code: int | None = None) -> Iterator[Gauge]:

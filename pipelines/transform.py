@@ -24,7 +24,6 @@ from dbt.contracts.graph.manifest import Manifest
 from pipelines.errors import ConsistencyError, HubsyncError
 from pipelines.log import log, wanted
 from pipelines.redaction import mask
-from pipelines.trouble import meaning
 from pipelines.warehouse import Warehouse, session_options
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -385,8 +384,8 @@ def _broken_nodes(warehouse: Warehouse, broken: list[Any], published: list[str])
         lines.append(f"{_kind(result)} {result.node.name} ({_path(result.node)}):")
         message = mask(str(result.message or "")).strip()
         lines.extend(f"  {line}" for line in message.splitlines()[:12])
-        if (advice := meaning(message)) and advice not in lines:
-            lines += ["", f"{advice}{warehouse.blockers(message)}"]
+        if advice := warehouse.advice(message):
+            lines += ["", advice]
             break  # one trouble of the database, in every step that it reached
     return "\n".join(lines)
 

@@ -203,13 +203,18 @@ class Warehouse:
 
     def _explain(self, error: Exception) -> None:
         """Raises DatabaseUnavailable where the error is the database's own trouble."""
-        if advice := meaning(str(error)):
+        if advice := self.advice(str(error)):
             raise DatabaseUnavailable(
                 f"The {self.describe()} failed: {_first_line(error)} {advice}"
-                f"{self.blockers(str(error))}"
             ) from error
 
-    def blockers(self, message: str) -> str:
+    def advice(self, message: str) -> str | None:
+        """What to do about that message of the database, and who is in the way where
+        somebody is; None where it tells no trouble of the database itself."""
+        said = meaning(message)
+        return said and said + self._blockers(message)
+
+    def _blockers(self, message: str) -> str:
         """Where the message is that of a lock not given: who holds locks on our tables
         now, to follow a sentence. Empty where that cannot be told.
 

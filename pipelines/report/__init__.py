@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.errors import ConfigurationError, HubsyncError
+from pipelines.errors import ConfigurationError
+from pipelines.files import noted, replace
 from pipelines.warehouse import Warehouse
 
 _NAME = "hubsync-report.html"
@@ -53,7 +53,7 @@ def write(warehouse: Warehouse, path: Path) -> Written:
 
     found = content.read(warehouse, stale_minutes(None))
     text = page.render(found).encode()
-    _replace(path, text)
+    replace(path, text, named_by="--output or HUBSYNC_REPORT")
     return Written(
         path=path,
         bytes=len(text),
@@ -69,29 +69,8 @@ def write_after(warehouse: Warehouse, notes: list[str]) -> Path | None:
 
     Raises nothing: the page is about the run, and no part of it.
     """
-    try:
+    with noted("The report was", notes):
         path = report_path(warehouse)
         if path is not None and warehouse.holds("ops", "sync_runs"):
             return write(warehouse, path).path
-    except HubsyncError as error:
-        notes.append(f"The report was not written: {error}")
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0][:200]
-        notes.append(f"The report was not written ({type(error).__name__}: {first}).")
     return None
-
-
-def _replace(path: Path, text: bytes) -> None:
-    """The whole file or none of it, with the rights that the umask gives."""
-    target = path.resolve()  # what a link points to is replaced, not the link
-    new = target.with_name(f".{target.name}.{os.getpid()}.new")
-    try:
-        new.write_bytes(text)
-        new.replace(target)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            new.unlink()
-        raise HubsyncError(
-            f"{path} cannot be written: {error.strerror}. Name another place with "
-            "--output or HUBSYNC_REPORT."
-        ) from None

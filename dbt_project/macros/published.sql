@@ -45,9 +45,7 @@
             {%- if merge.compared %}
             or {{ differs(merge.compared, 'source', 'dest') }}
             {%- endif %}
-        {%- if target.type == 'postgres' %};
-        analyze {{ staged }}
-        {%- endif %}
+        {{ with_statistics(staged) }}
     {%- endcall %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}

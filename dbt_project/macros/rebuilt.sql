@@ -3,7 +3,6 @@
     and one statement. dbt's own `table` and `view` build beside the old relation, rename
     twice and drop it after the commit, eight statements to the same end, and they took a
     third of an unchanged sync; nobody reads these layers while a run is at work on them.
-    PostgreSQL has no statistics of a table just made, and autovacuum comes a minute later.
 -#}
 {% materialization rebuilt_table, default %}
     {{ return(rebuilt('table')) }}
@@ -24,9 +23,7 @@
         {%- endif %}
         create {{ kind }} {{ relation }} as
         {{ sql }}
-        {%- if kind == 'table' and target.type == 'postgres' %};
-        analyze {{ relation }}
-        {%- endif %}
+        {{ with_statistics(relation) if kind == 'table' }}
     {%- endcall %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {%- do persist_docs(relation, model) -%}

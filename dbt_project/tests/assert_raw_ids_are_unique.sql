@@ -1,7 +1,11 @@
--- One id twice in raw would become two customers, or one customer twice. Of types that
--- have a staging model, its own test says so; here are those that no source declares.
+-- One id twice in raw would become two customers, or one customer twice. Of a declared
+-- source with a staging model, that model's own test says so; here are all other types,
+-- custom objects whatever their name.
 {% for relation in raw_object_tables()
-    if 'model.' ~ project_name ~ '.stg_hubspot__' ~ relation.identifier not in graph.nodes %}
+    if not (
+        'source.' ~ project_name ~ '.hubspot_raw.' ~ relation.identifier in graph.sources
+        and 'model.' ~ project_name ~ '.stg_hubspot__' ~ relation.identifier in graph.nodes
+    ) %}
     select
         '{{ relation.identifier }}' as object_type,
         id as object_id,

@@ -52,7 +52,9 @@ def mask_logs() -> None:
         if record.exc_info:
             text = logging.Formatter().formatException(record.exc_info)
             record.exc_info, record.exc_text = None, text
-        for secret in _known:
+        # The longest first: one secret may begin with another, and stars in its middle
+        # would leave the rest of it readable.
+        for secret in sorted(_known, key=len, reverse=True):
             if secret in (message := record.getMessage()):
                 record.msg, record.args = message.replace(secret, "***"), ()
             if record.exc_text:

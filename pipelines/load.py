@@ -55,7 +55,10 @@ from pipelines.hubspot.state import (
     JOURNAL,
     Watermark,
     ensure_state,
+    forget_raw_changes,
     is_due,
+    note_raw_changes,
+    raw_changes,
     read_state,
     write_state,
 )
@@ -132,6 +135,8 @@ class Load:
         self.report = LoadReport()
         self._definitions: Definitions | None = None
         self._loads: list[str] = []
+        self._portal_changed = True
+        self._newly_noted: set[str] = set()  # by the last write of dlt
 
     def read_definitions(self) -> Definitions:
         """What the portal says of itself; read once per load.
@@ -279,8 +284,10 @@ class Load:
                     for row in stored
                     if key(row) not in present and row[0] in definitions.object_types
                 ]
-            if name != "portal":
-                before = set(stored)
+            before = set(stored)
+            if name == "portal":
+                self._portal_changed = set(rows) != before
+            else:
                 rows = [row for row in rows if row not in before]
             if rows:
                 tables[name] = _table(name, rows)
@@ -348,6 +355,9 @@ class Load:
                         else loaded_ids(connection, name, ids, loads)
                     )
                     merges[name] = _merges(connection, name, columns[name], ids)
+                # Records that the look-back showed again, as they are stored.
+                untouched = {name for name in objects if not changed.get(name)}
+                forget_raw_changes(connection, self._newly_noted & untouched)
             gone = {name: list(losers) for name, losers in merges.items()}
             unread = {s.object_type.name: s.unread for s in pending}
             self.link(run, links, changed, gone, unread)
@@ -442,6 +452,11 @@ class Load:
             def run(
                 objects: Any, definition_tables: Any, new: Set[str] = frozenset()
             ) -> list[str]:
+                written = {*objects, *definition_tables}
+                if not self._portal_changed:
+                    written.discard("portal")
+                with self.warehouse.connect() as connection:
+                    self._newly_noted = note_raw_changes(connection, written)
                 try:
                     info = pipeline.run(
                         hubspot(objects, definition_tables, new),
@@ -488,8 +503,9 @@ class Load:
         report = self.report
         report.calls = dict(self.client.calls)
         report.rows_read = {n: s.read for n, s in sweeps.items() if s.read}
-        tables = [*definitions.object_types, *TABLES]
         with self.warehouse.connect() as connection:
+            # Of the others no row is looked at: of a million, that takes its time.
+            tables = raw_changes(connection) & {*definitions.object_types, *TABLES}
             report.rows_changed = changed_counts(connection, tables, self._loads)
         report.rows_changed.pop("portal", None)
         failed = [s for s in sweeps.values() if s.failure is not None]

@@ -21,13 +21,14 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from pipelines import models
 from pipelines.errors import ConsistencyError, HubsyncError
 from pipelines.log import log, wanted
+from pipelines.models import PROJECT
 from pipelines.redaction import mask
 from pipelines.warehouse import Warehouse, session_options
 
-ROOT = Path(__file__).resolve().parents[1]
-PROJECT = ROOT / "dbt_project"
+ROOT = PROJECT.parent
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -63,14 +64,28 @@ class Transformation:
     ) -> None:
         self._warehouse = warehouse
         self._run_id = run_id
+        self._now = now
         self._variables = f'{{"run_id": "{run_id}", "now": "{now.isoformat()}"}}'
         self._progress = progress
         self._manifest: Manifest | None = None
         self.report = TransformReport()
 
-    def decide(self) -> None:
-        """Build and test everything but `app`, which stays as it is."""
-        self._build("transforming and testing", "--exclude", "path:models/app")
+    def decide(self, *, everything: bool = False) -> None:
+        """Build and test the layers before `app`, which stays as it is.
+
+        Only models that can have changed since the last run that got so far
+        (models.py), or `everything`.
+        """
+        manifest = self._parsed()
+        with self._warehouse.connect() as connection:
+            due = models.take_due(
+                connection, manifest, self._now, everything=everything
+            )
+        self._build(
+            "transforming and testing", *due.selection, "--exclude", "path:models/app"
+        )
+        with self._warehouse.connect() as connection:
+            models.built(connection, due)
 
     def publish(self) -> None:
         """Merge what was decided into `app`. Only after a `decide` that raised nothing:
@@ -104,13 +119,17 @@ class Transformation:
         self.report.published += report.published
         self.report.notes += report.notes
 
-    def _invoke(self, callbacks: list[Any], *arguments: str) -> dbtRunnerResult:
-        with _dbt_environment(self._warehouse):
-            options = _options(self._warehouse)
-            if self._manifest is None:
+    def _parsed(self) -> Manifest:
+        if self._manifest is None:
+            with _dbt_environment(self._warehouse):
+                options = _options(self._warehouse)
                 self._manifest = _parsed(self._warehouse, options)
-            runner = dbtRunner(manifest=self._manifest, callbacks=callbacks)
-            return _invoke(runner, [*arguments, *options])
+        return self._manifest
+
+    def _invoke(self, callbacks: list[Any], *arguments: str) -> dbtRunnerResult:
+        runner = dbtRunner(manifest=self._parsed(), callbacks=callbacks)
+        with _dbt_environment(self._warehouse):
+            return _invoke(runner, [*arguments, *_options(self._warehouse)])
 
 
 def transform(
@@ -122,13 +141,13 @@ def transform(
     views: bool = False,
     progress: Progress | None = None,
 ) -> TransformReport:
-    """Build and test every layer; with `publish`, merge into `app` as well.
+    """Build and test every model; with `publish`, merge into `app` as well.
 
     `views` makes the analysts' typed views anew, after everything else. Raises as
     `Transformation` does.
     """
     run = Transformation(warehouse, run_id=run_id, now=now, progress=progress)
-    run.decide()
+    run.decide(everything=True)
     if publish:
         run.publish()
     if views:
@@ -150,13 +169,8 @@ def _parsed(warehouse: Warehouse, options: list[str]) -> Manifest:
     """
     # dbt writes the name of the database into every relation it parses.
     database = warehouse.path.stem if warehouse.path else os.environ["PGDATABASE"]
-    files = {
-        (str(path), path.stat().st_mtime_ns)
-        for folder in ("models", "macros", "seeds", "tests")
-        for path in (PROJECT / folder).rglob("*.*")
-    }
-    files.add((str(PROJECT), (PROJECT / "dbt_project.yml").stat().st_mtime_ns))
-    of = (database, files)
+    files = [(path, path.stat().st_mtime_ns) for path in models.project_files()]
+    of = (str(PROJECT), database, files)
     known = _last_parsed.get(warehouse.target)
     if known is None or known[0] != of:
         outcome = _invoke(dbtRunner(), ["parse", *options])

@@ -3,6 +3,7 @@
     before us. By name, not by ref: it comes after the models that ask. Columns are
     (name, type) pairs. -#}
 {% macro before_run(table, columns, schema='app') -%}
+    {{- every_run() -}}
     {%- set relation = adapter.get_relation(target.database, schema, table)
         if execute else none -%}
     {%- set present = adapter.get_columns_in_relation(relation)

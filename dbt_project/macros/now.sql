@@ -2,6 +2,7 @@
     something was written may use it; evidence never does, or time alone would
     change it. -#}
 {% macro now() -%}
+    {{- every_run() -}}
     {%- if var('now', none) -%}
         cast('{{ var("now") }}' as timestamptz)
     {%- else -%}

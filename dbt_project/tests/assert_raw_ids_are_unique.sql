@@ -1,3 +1,4 @@
+{{ config(tags=["every_raw_table"]) }}
 -- One id twice in raw would become two customers, or one customer twice. Of a declared
 -- source with a staging model, that model's own test says so; here are all other types,
 -- custom objects whatever their name.

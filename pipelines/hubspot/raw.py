@@ -16,6 +16,7 @@ from typing import Any
 from pipelines.hubspot.columns import SYSTEM_COLUMNS
 from pipelines.hubspot.definitions import KEYS, TABLES
 from pipelines.hubspot.records import merged_away
+from pipelines.hubspot.state import note_raw_changes
 from pipelines.warehouse import Connection
 
 SCHEMA = "hubspot_raw"
@@ -118,15 +119,23 @@ def mark_state(
     connection: Connection, name: str, ids: Iterable[str], state: str
 ) -> list[str]:
     """Set the state of records; returns the ids that changed."""
-    return [
-        row[0]
-        for row in connection.execute(
-            f"update {table(name)} set _state = ? "
-            "where id in (select unnest(cast(? as text[]))) and _state <> ? "
-            "returning id",
-            (state, list(ids), state),
-        )
-    ]
+    return _changed(
+        connection,
+        name,
+        f"update {table(name)} set _state = ? "
+        "where id in (select unnest(cast(? as text[]))) and _state <> ? returning id",
+        (state, list(ids), state),
+    )
+
+
+def _changed(
+    connection: Connection, name: str, update: str, params: Sequence[Any] = ()
+) -> list[str]:
+    """The ids that an update returns; if there are any, the table counts as written."""
+    ids = [row[0] for row in connection.execute(update, params)]
+    if ids:
+        note_raw_changes(connection, [name])
+    return ids
 
 
 def mark_erased(connection: Connection, name: str, ids: Sequence[str]) -> None:
@@ -148,7 +157,9 @@ def mark_erased(connection: Connection, name: str, ids: Sequence[str]) -> None:
     }
     values = [*sorted(columns - SYSTEM_COLUMNS.keys()), "_overflow"]
     emptied = "".join(f", {quoted(column)} = null" for column in values)
-    connection.execute(
+    _changed(
+        connection,
+        name,
         f"update {table(name)} set _state = "
         f"case when _state = 'merged' then _state else 'erased' end{emptied} "
         "where _state <> 'erased' and id in ("
@@ -156,7 +167,7 @@ def mark_erased(connection: Connection, name: str, ids: Sequence[str]) -> None:
         "select unnest(cast(? as text[])) as id union "
         f"select t.id from {table(name)} as t inner join gone "
         "on t._merged_into = gone.id where t._state = 'merged'"
-        ") select id from gone)",
+        ") select id from gone) returning id",
         (list(ids),),
     )
 
@@ -237,20 +248,24 @@ def mark_merged(connection: Connection, name: str, merges: Mapping[str, str]) ->
     """
     if not merges:
         return
-    connection.execute(
+    _changed(
+        connection,
+        name,
         f"update {table(name)} as t set _state = 'merged', _merged_into = m.winner "
         "from (select unnest(cast(? as text[])) as loser, "
         "unnest(cast(? as text[])) as winner) as m "
         "where t.id = m.loser and (t._state <> 'merged' "
-        "or t._merged_into is distinct from m.winner)",
+        "or t._merged_into is distinct from m.winner) returning t.id",
         (list(merges.keys()), list(merges.values())),
     )
-    while connection.execute(
+    while _changed(
+        connection,
+        name,
         f"update {table(name)} as t set _merged_into = w._merged_into "
         f"from {table(name)} as w where t._state = 'merged' "
         "and t._merged_into = w.id and w._state = 'merged' "
         "and w._merged_into <> t.id "
-        "and t._merged_into is distinct from w._merged_into returning t.id"
+        "and t._merged_into is distinct from w._merged_into returning t.id",
     ):
         pass
 

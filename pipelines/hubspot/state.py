@@ -3,10 +3,15 @@
 Our own table and not dlt's state: it is written only after a load *and* its
 associations are committed, so a crash can only make us read a window again, and
 merges make that harmless. dlt's state would have moved with a load that failed.
+
+Beside it `ops.raw_changes`: the tables of `hubspot_raw` that have been written since
+the models were last built from them. A table is named there before it is written or in
+the same transaction, so that no crash leaves a change that nobody transforms.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Literal
@@ -34,6 +39,12 @@ create table if not exists ops.watermarks (
     links_at timestamptz,
     audited_at timestamptz,
     verified_at timestamptz
+)
+"""
+
+_CHANGES_DDL = """
+create table if not exists ops.raw_changes (
+    table_name text primary key
 )
 """
 
@@ -75,7 +86,28 @@ def is_due(last: datetime | None, now: datetime, every: timedelta) -> bool:
 
 
 def ensure_state(connection: Connection) -> None:
-    connection.ensure_tables("ops", _DDL)
+    connection.ensure_tables("ops", _DDL, _CHANGES_DDL)
+
+
+def note_raw_changes(connection: Connection, tables: Iterable[str]) -> set[str]:
+    """Name tables of raw as written; returns those that were not yet named."""
+    fresh = set(tables) - raw_changes(connection)
+    for table in sorted(fresh):
+        connection.execute(
+            "insert into ops.raw_changes (table_name) values (?)", (table,)
+        )
+    return fresh
+
+
+def raw_changes(connection: Connection) -> set[str]:
+    """The tables of raw that have been written since the models were last built."""
+    return {row[0] for row in connection.execute("select * from ops.raw_changes")}
+
+
+def forget_raw_changes(connection: Connection, tables: Iterable[str]) -> None:
+    """Take tables back: nothing was written to them after all, or it is built from."""
+    for table in tables:
+        connection.execute("delete from ops.raw_changes where table_name = ?", (table,))
 
 
 def read_state(connection: Connection) -> dict[str, Watermark]:

@@ -1,3 +1,4 @@
+{{ config(tags=["every_raw_table"]) }}
 -- How much of each object type HubSpot has today, as far as it could be read.
 {% for relation in raw_object_tables() %}
     select

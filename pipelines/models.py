@@ -1,0 +1,112 @@
+"""Which models of the dbt project a run has to build, and which stand as they are.
+
+Most models say what raw and policy say: while neither changes, neither do they. The
+others read the clock, `app` or what people decided, and are built in every run; their
+macros tag them (dbt_project/macros/every_run.sql). What is known to stand is one row of
+`ops.models_built`, taken away before anything is built and written again when all of
+it was: after a crash, a failed test or a dbt command by hand everything is built anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from dbt.contracts.graph.manifest import Manifest
+
+from pipelines import policy
+from pipelines.hubspot.definitions import TABLES
+from pipelines.hubspot.state import ensure_state, forget_raw_changes, raw_changes
+from pipelines.warehouse import Connection
+
+PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+
+# However sure the bookkeeping is, once a day everything is built from raw.
+_BUILT_WHOLE_EVERY = timedelta(days=1)
+
+# Columns, names and meanings: a change of these may concern any model.
+_DEFINITIONS = TABLES.keys() - {"associations", "owners"}
+
+_DDL = """
+create table if not exists ops.models_built (
+    project text not null,
+    built_whole_at timestamptz not null
+)
+"""
+
+
+@dataclass(frozen=True)
+class Due:
+    """What to build: arguments of `dbt build`; none for everything."""
+
+    selection: tuple[str, ...]
+    project: str
+    built_whole_at: datetime
+    changes: frozenset[str]
+
+
+def project_files() -> list[Path]:
+    """Every file that the dbt project is made of."""
+    folders = ("models", "macros", "seeds", "tests")
+    files = (path for each in folders for path in (PROJECT / each).rglob("*.*"))
+    return [*sorted(files), PROJECT / "dbt_project.yml"]
+
+
+def take_due(
+    connection: Connection, manifest: Manifest, now: datetime, *, everything: bool
+) -> Due:
+    """What is to be built now. Until `built` says so, nothing counts as built."""
+    ensure_state(connection)
+    connection.ensure_tables("ops", _DDL)
+    project = _fingerprint()
+    stored = dict(
+        connection.execute("select project, built_whole_at from ops.models_built")
+    )
+    connection.execute("delete from ops.models_built")
+    changes = raw_changes(connection)
+    whole_at = stored.get(project)
+    if (
+        everything
+        or whole_at is None
+        or now - whole_at >= _BUILT_WHOLE_EVERY
+        or changes & _DEFINITIONS
+    ):
+        return Due((), project, now, frozenset(changes))
+    return Due(
+        ("--select", *_selection(manifest, changes)),
+        project,
+        whole_at,
+        frozenset(changes),
+    )
+
+
+def built(connection: Connection, due: Due) -> None:
+    """All that was due has been built and tested."""
+    forget_raw_changes(connection, due.changes)
+    connection.execute(
+        "insert into ops.models_built (project, built_whole_at) values (?, ?)",
+        (due.project, due.built_whole_at),
+    )
+
+
+def _selection(manifest: Manifest, changes: set[str]) -> list[str]:
+    declared = {source.name for source in manifest.sources.values()}
+    selected = ["tag:every_run+"]
+    selected += [f"source:hubspot_raw.{name}+" for name in sorted(changes & declared)]
+    if changes:
+        selected.append("tag:every_raw_table+")
+    if changes & {row.values.get("object_type") for row in policy.rows()}:
+        selected.append("stg_hubspot__policy_values+")
+    return selected
+
+
+def _fingerprint() -> str:
+    """Of the project's files and of the dbt that reads them."""
+    digest = hashlib.sha256(version("dbt-core").encode())
+    for path in project_files():
+        digest.update(f"{path.relative_to(PROJECT)}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

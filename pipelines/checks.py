@@ -98,6 +98,9 @@ def settle(
     }
     if tables:
         run(tables, {})
+        with load.warehouse.connect() as connection:
+            ids = {n: [*found[n].live_ids, *found[n].archived_ids] for n in tables}
+            load.wrote_only(connection, ids)
     with load.warehouse.connect() as connection:
         for name, each in found.items():
             mark_erased(connection, name, each.erased)

@@ -20,6 +20,7 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.checks import Checks, settle
 from pipelines.errors import ConfigurationError, HubsyncError, PortalUnavailable
@@ -55,9 +56,10 @@ from pipelines.hubspot.state import (
     JOURNAL,
     Watermark,
     ensure_state,
-    forget_raw_changes,
     is_due,
-    note_raw_changes,
+    note_raw_records,
+    note_raw_tables,
+    only_raw_records,
     raw_changes,
     read_state,
     write_state,
@@ -355,9 +357,10 @@ class Load:
                         else loaded_ids(connection, name, ids, loads)
                     )
                     merges[name] = _merges(connection, name, columns[name], ids)
-                # Records that the look-back showed again, as they are stored.
-                untouched = {name for name in objects if not changed.get(name)}
-                forget_raw_changes(connection, self._newly_noted & untouched)
+                # Not those that the look-back showed again, as they are stored.
+                self.wrote_only(
+                    connection, {name: changed.get(name, ()) for name in objects}
+                )
             gone = {name: list(losers) for name, losers in merges.items()}
             unread = {s.object_type.name: s.unread for s in pending}
             self.link(run, links, changed, gone, unread)
@@ -452,11 +455,8 @@ class Load:
             def run(
                 objects: Any, definition_tables: Any, new: Set[str] = frozenset()
             ) -> list[str]:
-                written = {*objects, *definition_tables}
-                if not self._portal_changed:
-                    written.discard("portal")
                 with self.warehouse.connect() as connection:
-                    self._newly_noted = note_raw_changes(connection, written)
+                    self._note(connection, objects, definition_tables)
                 try:
                     info = pipeline.run(
                         hubspot(objects, definition_tables, new),
@@ -476,6 +476,31 @@ class Load:
                 return list(info.loads_ids)
 
             yield run
+
+    def _note(
+        self,
+        connection: Connection,
+        objects: Iterable[str],
+        definition_tables: Mapping[str, pa.Table],
+    ) -> None:
+        """Note in ops.raw_changes what dlt is about to write."""
+        tables = {*objects, *definition_tables}
+        if not self._portal_changed:
+            tables.discard("portal")
+        if links := definition_tables.get("associations"):
+            tables.discard("associations")
+            for kind in links["from_type"].unique().to_pylist():
+                ids = links.filter(pc.equal(links["from_type"], kind))["from_id"]
+                note_raw_records(connection, "associations", kind, ids.to_pylist())
+        self._newly_noted = note_raw_tables(connection, tables)
+
+    def wrote_only(
+        self, connection: Connection, records: Mapping[str, Iterable[str]]
+    ) -> None:
+        """The last write of dlt was of no other records than these, by type."""
+        for name in records.keys() & self._newly_noted:
+            only_raw_records(connection, name, records[name])
+            self._newly_noted.remove(name)
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

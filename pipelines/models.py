@@ -10,16 +10,22 @@ it was: after a crash, a failed test or a dbt command by hand everything is buil
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from dbt.contracts.graph.manifest import Manifest
 
 from pipelines import policy
 from pipelines.hubspot.definitions import TABLES
-from pipelines.hubspot.state import ensure_state, forget_raw_changes, raw_changes
+from pipelines.hubspot.state import (
+    ensure_state,
+    forget_raw_changes,
+    raw_changes,
+    whole_raw_changes,
+)
 from pipelines.warehouse import Connection
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
@@ -40,12 +46,12 @@ create table if not exists ops.models_built (
 
 @dataclass(frozen=True)
 class Due:
-    """What to build: arguments of `dbt build`; none for everything."""
+    """What to build: arguments and variables of `dbt build`; none for everything."""
 
-    selection: tuple[str, ...]
     project: str
     built_whole_at: datetime
-    changes: frozenset[str]
+    selection: tuple[str, ...] = ()
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 def project_files() -> list[Path]:
@@ -74,18 +80,20 @@ def take_due(
         or now - whole_at >= _BUILT_WHOLE_EVERY
         or changes & _DEFINITIONS
     ):
-        return Due((), project, now, frozenset(changes))
+        return Due(project, now)
+    connection.execute("analyze ops.raw_changes")  # the models are planned by it
     return Due(
-        ("--select", *_selection(manifest, changes)),
         project,
         whole_at,
-        frozenset(changes),
+        ("--select", *_selection(manifest, changes)),
+        # Of the other tables ops.raw_changes has the records (macros/by_rows.sql).
+        {"whole_tables": sorted(whole_raw_changes(connection))},
     )
 
 
 def built(connection: Connection, due: Due) -> None:
     """All that was due has been built and tested."""
-    forget_raw_changes(connection, due.changes)
+    forget_raw_changes(connection)
     connection.execute(
         "insert into ops.models_built (project, built_whole_at) values (?, ?)",
         (due.project, due.built_whole_at),

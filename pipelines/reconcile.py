@@ -35,7 +35,7 @@ from pipelines.hubspot.comparison import (
 from pipelines.hubspot.definitions import KEYS, Definitions
 from pipelines.hubspot.objects import association_pairs
 from pipelines.hubspot.raw import SCHEMA, mark_merged, mark_state, quoted, table
-from pipelines.hubspot.state import ensure_state, note_raw_changes
+from pipelines.hubspot.state import ensure_state, note_raw_tables
 from pipelines.load import Load
 from pipelines.ops import Run
 from pipelines.progress import Progress
@@ -426,7 +426,7 @@ class _Mending:
         self.load.link(run, links, changed, {}, {})
         on = " and ".join(f"{quoted(key)} = ?" for key in KEYS["associations"])
         with self.warehouse.connect() as connection:
-            note_raw_changes(connection, ["associations"] if orphans else [])
+            note_raw_tables(connection, ["associations"] if orphans else [])
             for key in orphans:
                 connection.execute(
                     f"delete from {table('associations')} where {on}", key
@@ -439,7 +439,7 @@ class _Mending:
             if each.kind == "duplicate":
                 name = each.table.removeprefix(f"{SCHEMA}.")
                 doubled.setdefault(name, []).append(each.row_key)
-        note_raw_changes(connection, doubled)
+        note_raw_tables(connection, doubled)
         for name, keys in doubled.items():
             on = " and ".join(f"{quoted(key)} = ?" for key in KEYS.get(name, ("id",)))
             for key in keys:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -65,7 +66,7 @@ class Transformation:
         self._warehouse = warehouse
         self._run_id = run_id
         self._now = now
-        self._variables = f'{{"run_id": "{run_id}", "now": "{now.isoformat()}"}}'
+        self._variables: dict[str, Any] = {"run_id": run_id, "now": now.isoformat()}
         self._progress = progress
         self._manifest: Manifest | None = None
         self.report = TransformReport()
@@ -81,6 +82,7 @@ class Transformation:
             due = models.take_due(
                 connection, manifest, self._now, everything=everything
             )
+        self._variables |= due.variables
         self._build(
             "transforming and testing", *due.selection, "--exclude", "path:models/app"
         )
@@ -110,7 +112,7 @@ class Transformation:
         outcome = self._invoke(
             callbacks,
             "build",
-            *("--vars", self._variables),
+            *("--vars", json.dumps(self._variables)),
             # Unit tests prove the code, not the data; `make test` runs them.
             *("--exclude-resource-type", "unit_test"),
             *selection,

@@ -93,7 +93,12 @@
 
 {#- The raw table of an object type, or an empty one where it is not loaded. -#}
 {% macro raw_table(relation) -%}
-    {%- if not execute or raw_table_exists(relation) -%}
+    {%- if by_rows() and raw_table_exists(relation) -%}
+        (
+            select * from {{ relation }}
+            where id in ({{ rows_to_build(relation.identifier) }})
+        ) as {{ relation.identifier }}
+    {%- elif not execute or raw_table_exists(relation) -%}
         {{ relation }}
     {%- else -%}
         (

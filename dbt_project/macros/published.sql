@@ -31,7 +31,7 @@
     {%- set staged = staged_rows(published) -%}
     {%- set merge = merge_of(model) -%}
     {% call statement('main') -%}
-        {{ without_nested_loops() }}
+        {{ without_nested_loops() if not by_rows() }}
         drop table if exists {{ staged }};
         create table {{ staged }} as
         select source.*

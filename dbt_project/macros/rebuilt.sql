@@ -12,17 +12,20 @@
     {{ return(rebuilt('view')) }}
 {% endmaterialization %}
 
-{% macro rebuilt(kind) -%}
+{% macro rebuilt(kind, index=none) -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set relation = this.incorporate(type=kind) -%}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main') -%}
-        {{ without_nested_loops() }}
+        {{ without_nested_loops() if not (config.get('meta').rows and by_rows()) }}
         {%- if existing is not none %}
         drop {{ existing.type }} if exists {{ this }} cascade;
         {%- endif %}
         create {{ kind }} {{ relation }} as
         {{ sql }}
+        {%- if index is not none and index | trim %}
+        ; {{ index }}
+        {%- endif %}
         {{ with_statistics(relation) if kind == 'table' }}
     {%- endcall %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}

@@ -5,6 +5,7 @@
 {% macro resolve_merges(model, id) %}
     with recursive records as (
         select * from {{ ref(model) }}
+        where record_state = 'merged' or merged_ids is not null
     ),
 
     told_by_loser as (
@@ -28,10 +29,11 @@
         union
         select trim(told_by_survivor.alias_id), told_by_survivor.survivor_id
         from told_by_survivor
-        left join records on records.{{ id }} = trim(told_by_survivor.alias_id)
+        left join {{ ref(model) }} as losers
+            on losers.{{ id }} = trim(told_by_survivor.alias_id)
         where
             trim(told_by_survivor.alias_id) not in ('', told_by_survivor.survivor_id)
-            and coalesce(records.record_state, 'merged') = 'merged'
+            and coalesce(losers.record_state, 'merged') = 'merged'
     ),
 
     followed as (
@@ -54,7 +56,7 @@
     select
         ended.alias_id,
         ended.survivor_id,
-        coalesce(records.archived_at, records.updated_at) as merged_at
+        coalesce(losers.archived_at, losers.updated_at) as merged_at
     from ended
-    left join records on ended.alias_id = records.{{ id }}
+    left join {{ ref(model) }} as losers on ended.alias_id = losers.{{ id }}
 {% endmacro %}

@@ -11,7 +11,7 @@ HubSpot's word on that direction, never a mirror image that we made up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,16 +160,19 @@ class Associations:
                         todo.setdefault(reverse, set()).add(end)
         return _to_arrow([row for each in rows.values() for row in each]), are_new
 
-    def _stored(self, pair: Pair, ids: Iterable[str]) -> dict[str, set[Link]]:
+    def _stored(self, pair: Pair, ids: Collection[str]) -> dict[str, set[Link]]:
         stored: dict[str, set[Link]] = {}
         with self.warehouse.connect() as connection:
-            [(any_stored,)] = connection.execute(
-                f"select exists (select 1 from {table('associations')} "
-                "where from_type = ? and to_type = ?)",
-                pair,
-            )
-            if not any_stored:
-                return stored
+            # A first load asks for many, and stores none yet. Of a few, the question
+            # alone would take longer than their answer: no index is of a pair.
+            if len(ids) > INPUTS:
+                [(any_stored,)] = connection.execute(
+                    f"select exists (select 1 from {table('associations')} "
+                    "where from_type = ? and to_type = ?)",
+                    pair,
+                )
+                if not any_stored:
+                    return stored
             rows = connection.execute(
                 "select from_id, to_id, type_id, category, label "
                 f"from {table('associations')} "

@@ -16,7 +16,7 @@ from typing import Any
 from pipelines.hubspot.columns import SYSTEM_COLUMNS
 from pipelines.hubspot.definitions import KEYS, TABLES
 from pipelines.hubspot.records import merged_away
-from pipelines.hubspot.state import note_raw_changes
+from pipelines.hubspot.state import note_raw_records
 from pipelines.warehouse import Connection
 
 SCHEMA = "hubspot_raw"
@@ -131,10 +131,9 @@ def mark_state(
 def _changed(
     connection: Connection, name: str, update: str, params: Sequence[Any] = ()
 ) -> list[str]:
-    """The ids that an update returns; if there are any, the table counts as written."""
+    """The ids that an update returns, noted as written."""
     ids = [row[0] for row in connection.execute(update, params)]
-    if ids:
-        note_raw_changes(connection, [name])
+    note_raw_records(connection, name, name, ids)
     return ids
 
 

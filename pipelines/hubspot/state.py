@@ -4,9 +4,10 @@ Our own table and not dlt's state: it is written only after a load *and* its
 associations are committed, so a crash can only make us read a window again, and
 merges make that harmless. dlt's state would have moved with a load that failed.
 
-Beside it `ops.raw_changes`: the tables of `hubspot_raw` that have been written since
-the models were last built from them. A table is named there before it is written or in
-the same transaction, so that no crash leaves a change that nobody transforms.
+Beside it `ops.raw_changes`: what of `hubspot_raw` has been written since the models
+were last built from it, record by record where they are few. A table is named there
+before it is written or in the same transaction, so that no crash leaves a change that
+nobody transforms.
 """
 
 from __future__ import annotations
@@ -42,11 +43,18 @@ create table if not exists ops.watermarks (
 )
 """
 
+# A row without id: anything in that table. Links are named by the record that they
+# start from, and its type.
 _CHANGES_DDL = """
 create table if not exists ops.raw_changes (
-    table_name text primary key
+    table_name text not null,
+    object_type text,
+    id text
 )
 """
+
+# Above this, building the whole table anew costs no more than row by row.
+_MOST_IDS = 20_000
 
 
 @dataclass
@@ -89,9 +97,9 @@ def ensure_state(connection: Connection) -> None:
     connection.ensure_tables("ops", _DDL, _CHANGES_DDL)
 
 
-def note_raw_changes(connection: Connection, tables: Iterable[str]) -> set[str]:
-    """Name tables of raw as written; returns those that were not yet named."""
-    fresh = set(tables) - raw_changes(connection)
+def note_raw_tables(connection: Connection, tables: Iterable[str]) -> set[str]:
+    """Anything in these tables may be written; returns those not yet noted so."""
+    fresh = set(tables) - whole_raw_changes(connection)
     for table in sorted(fresh):
         connection.execute(
             "insert into ops.raw_changes (table_name) values (?)", (table,)
@@ -99,15 +107,50 @@ def note_raw_changes(connection: Connection, tables: Iterable[str]) -> set[str]:
     return fresh
 
 
+def note_raw_records(
+    connection: Connection, table: str, object_type: str, ids: Iterable[str]
+) -> None:
+    """These records, or the links from them, may be written."""
+    listed = sorted(set(ids))
+    if len(listed) > _MOST_IDS:
+        note_raw_tables(connection, [table])
+    elif listed:
+        connection.execute(
+            "insert into ops.raw_changes (table_name, object_type, id) "
+            "select ?, ?, unnest(cast(? as text[]))",
+            (table, object_type, listed),
+        )
+
+
+def only_raw_records(connection: Connection, table: str, ids: Iterable[str]) -> None:
+    """Of a table that was noted whole, it was these records in the end."""
+    connection.execute(
+        "delete from ops.raw_changes where table_name = ? and id is null", (table,)
+    )
+    note_raw_records(connection, table, table, ids)
+
+
 def raw_changes(connection: Connection) -> set[str]:
     """The tables of raw that have been written since the models were last built."""
-    return {row[0] for row in connection.execute("select * from ops.raw_changes")}
+    return {
+        row[0]
+        for row in connection.execute("select distinct table_name from ops.raw_changes")
+    }
 
 
-def forget_raw_changes(connection: Connection, tables: Iterable[str]) -> None:
-    """Take tables back: nothing was written to them after all, or it is built from."""
-    for table in tables:
-        connection.execute("delete from ops.raw_changes where table_name = ?", (table,))
+def whole_raw_changes(connection: Connection) -> set[str]:
+    """Those of which nobody noted the records."""
+    return {
+        row[0]
+        for row in connection.execute(
+            "select distinct table_name from ops.raw_changes where id is null"
+        )
+    }
+
+
+def forget_raw_changes(connection: Connection) -> None:
+    """Everything is built from raw as it is now."""
+    connection.execute("delete from ops.raw_changes")
 
 
 def read_state(connection: Connection) -> dict[str, Watermark]:

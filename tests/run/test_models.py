@@ -20,6 +20,7 @@ from tests.run.test_night import People
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = int(os.environ.get("HUBSYNC_TEST_EXAMPLES", "4"))
+SEED = int(os.environ.get("HUBSYNC_TEST_SEED", "2"))
 
 
 @pytest.fixture
@@ -45,6 +46,9 @@ def layers(warehouse: Warehouse) -> dict[str, list[str]]:
         "and (table_name like 'int\\_%' escape '\\' "
         "or table_name like 'stg\\_%' escape '\\' "
         "or table_name in ('access_plan', 'extract_guard', 'evidence_to_read')) "
+        # What a run looks at, which is the fewer the less it builds.
+        "and table_name not in ('int_contacts_before_run', "
+        "'int_memberships_before_run') and table_name not like '%touched' "
         "order by 1",
     )
     return {
@@ -53,28 +57,70 @@ def layers(warehouse: Warehouse) -> dict[str, list[str]]:
     }
 
 
+def people_that_differ(warehouse: Warehouse) -> int:
+    """Rows of app that are not what the models say, or the other way around."""
+    tables = {
+        "contacts": "contact_id, email, job_title, record_state",
+        "memberships": "contact_id, customer_id, is_primary, labels",
+    }
+    return sum(
+        len(
+            query(
+                warehouse,
+                f"(select {columns} from {one} except select {columns} from {other})",
+            )
+        )
+        for table, columns in tables.items()
+        for one, other in (
+            (f"app.{table}", f"intermediate.int_{table}"),
+            (f"intermediate.int_{table}", f"app.{table}"),
+        )
+    )
+
+
+class Everybody(People):
+    """Those who edit companies as well."""
+
+    def of_companies(self, chance: random.Random) -> None:
+        portal = self.portal
+        one, other, third = chance.sample(portal.live_ids("companies"), 3)
+        portal.merge("companies", one, other)
+        portal.archive("companies", third)
+        if gone := portal.archived_ids("companies"):
+            portal.restore("companies", chance.choice(gone))
+
+    def of_deals(self, chance: random.Random) -> None:
+        for deal in chance.sample(self.portal.live_ids("deals"), 5):
+            stage = chance.choice(["closedwon", "closedlost", "contractsent"])
+            self.portal.update("deals", deal, {"dealstage": stage})
+        company = chance.choice(self.portal.live_ids("companies"))
+        self.portal.associate("deals", deal, "companies", company)
+
+
 def test_after_any_edits_what_a_run_builds_equals_building_everything(
     synced: Warehouse, portal: Portal, hubsync: Hubsync
 ) -> None:
-    people = People(portal, portal.live_ids("companies")[:ROUNDS], seed=2)
-    chance = random.Random(2)
+    chance = random.Random(SEED)
+    people = Everybody(portal, portal.live_ids("companies")[:ROUNDS], seed=SEED)
     assert hubsync("sync").code in (0, 3)
     for number in range(ROUNDS):
-        if number % 4 == 1:
+        people.work(12)
+        if number % 3 == 0:
             people.leave()
-        elif number % 4 == 2:  # of people, not of customers
-            for contact in chance.sample(portal.live_ids("contacts"), 5):
-                portal.update("contacts", contact, {"jobtitle": f"round {number}"})
-        elif number % 4 == 3:
-            for deal in chance.sample(portal.live_ids("deals"), 5):
-                stage = chance.choice(["closedwon", "closedlost", "contractsent"])
-                portal.update("deals", deal, {"dealstage": stage})
+        elif number % 3 == 1:
+            people.of_companies(chance)
         else:
-            people.work(12)
+            people.of_deals(chance)
         portal.clock.advance(chance.choice([60, 3_600, 40_000]))
-        # Twice: the first reads histories and remembers signals, which the next knows.
-        for _ in range(2):
+        if number % 2:  # what a plan has built is still to be published
             assert hubsync("plan").code in (0, 3)
+            people.work(4)
+            portal.clock.advance(60)
+        assert hubsync("sync").code in (0, 3)
+        assert people_that_differ(synced) == 0
+        if number % 2 == 0 and number + 1 < ROUNDS:
+            continue  # after building everything the next run publishes everything
+        assert hubsync("plan").code in (0, 3)
         partly = layers(synced)
         now = query(synced, "select now_at from intermediate.int_clock")[0][0]
         assert isinstance(now, datetime)
@@ -84,7 +130,6 @@ def test_after_any_edits_what_a_run_builds_equals_building_everything(
         assert partly.keys() == whole.keys()
         for name, rows in whole.items():
             assert partly[name] == rows, name
-        assert hubsync("sync").code in (0, 3)
 
 
 @ON_DUCKDB

@@ -127,7 +127,8 @@ class Database:
         same = self.staged is not None and self.staged == self.shape
         command = ["build", "--exclude-resource-type", "unit_test"]
         if not tested:
-            command = ["run", *(["--exclude", "path:models/staging"] if same else [])]
+            views = ["--exclude", "config.materialized:rebuilt_view"]
+            command = ["run", *(views if same else [])]
         result = self.dbt(*command, now=now)
         assert result.success, failures(result)
         self.staged = self.shape

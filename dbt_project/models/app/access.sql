@@ -10,6 +10,7 @@
         "{{ publish(ref('contacts')) }}",
         "{{ remove_ended_memberships() }}",
         "{{ publish(ref('memberships')) }}",
+        "update {{ touched('int_contacts_touched') }} set is_published = true",
         "{{ publish(ref('subscriptions')) }}",
         "{{ publish(this) }}",
         "{{ note_manual_edits_of_access() }}",

@@ -1,4 +1,4 @@
-{{ config(unique_key='contact_id') }}
+{{ config(unique_key='contact_id', meta={'rows': 'people'}) }}
 {{ publish_gate() }}
 
 select
@@ -12,3 +12,4 @@ select
     hubspot_url,
     {{ now() }} as synced_at
 from {{ ref('int_contacts') }}
+{{ only_rows_to_build() }}

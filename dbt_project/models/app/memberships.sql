@@ -1,4 +1,4 @@
-{{ config(unique_key=['contact_id', 'customer_id']) }}
+{{ config(unique_key=['contact_id', 'customer_id'], meta={'rows': 'people'}) }}
 {{ publish_gate() }}
 
 select
@@ -7,3 +7,4 @@ select
     is_primary,
     labels
 from {{ ref('int_memberships') }}
+{{ only_rows_to_build() }}

@@ -1,3 +1,10 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['contact_id'],
+    meta={'rows': 'people'},
+) }}
+
+-- depends_on: {{ ref('int_contacts_touched') }}
 -- People of customers, and those the app has already.
 with contacts as (
     select * from {{ ref('stg_hubspot__contacts') }}
@@ -5,6 +12,7 @@ with contacts as (
 
 members as (
     select contact_id from {{ ref('int_member_links') }}
+    {{ only_rows_to_build() }}
     union
     select contact_id from {{ ref('int_contacts_before_run') }}
 ),

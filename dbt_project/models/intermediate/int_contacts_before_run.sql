@@ -1,1 +1,8 @@
-{{ before_run('contacts', [('contact_id', 'text'), ('record_state', 'text')]) }}
+{{ config(meta={'rows': 'people'}) }}
+
+-- depends_on: {{ ref('int_contacts_touched') }}
+-- Of those that are built now, where not all of them are.
+select * from (
+    {{ before_run('contacts', [('contact_id', 'text'), ('record_state', 'text')]) }}
+) as before_run
+{{ only_rows_to_build() }}

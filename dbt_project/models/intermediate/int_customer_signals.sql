@@ -17,13 +17,14 @@ dates as (
         object_id,
         property,
         value,
-        {{ as_date('value') }} as day
+        day
     from {{ ref('stg_hubspot__policy_values') }}
     where kind = 'date'
 ),
 
 links as (
     select * from {{ ref('int_records_linked_to_customers') }}
+    where object_type in (select signals.object_type from signals)
 ),
 
 seen as (

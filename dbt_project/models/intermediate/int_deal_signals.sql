@@ -1,8 +1,16 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_id'],
+    meta={'rows': 'deals'},
+) }}
+
 -- Deals in a stage that policy calls churn evidence: the stage a row names, or, where
 -- it names none, lost in the pipeline it names, or in every renewal pipeline.
 with deals as (
     select * from {{ ref('int_deals_judged') }}
-    where record_state in ('live', 'archived', 'missing')
+    where
+        record_state in ('live', 'archived', 'missing')
+    {{ and_only_rows_to_build('deal_id') }}
 ),
 
 policy as (

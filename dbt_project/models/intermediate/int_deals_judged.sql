@@ -1,7 +1,14 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['deal_id'],
+    meta={'rows': 'deals'},
+) }}
+
 -- How each deal came out. Policy first; then the deal's own flags, which stay right
 -- when stages are renamed, re-used or deleted; then the stage's metadata.
 with deals as (
     select * from {{ ref('stg_hubspot__deals') }}
+    {{ only_rows_to_build() }}
 ),
 
 pipelines as (

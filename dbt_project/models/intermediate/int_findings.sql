@@ -10,8 +10,20 @@ with findings as (
     {%- endfor %}
 ),
 
+found as (
+    select distinct
+        object_type,
+        object_id
+    from findings
+),
+
+-- Of the million others nobody asks.
 links as (
-    select * from {{ ref('int_records_linked_to_customers') }}
+    select links.* from {{ ref('int_records_linked_to_customers') }} as links
+    inner join found
+        on
+            links.object_type = found.object_type
+            and links.object_id = found.object_id
 ),
 
 subscriptions as (
@@ -48,6 +60,7 @@ owned as (
         contact_id as object_id,
         owner_id
     from {{ ref('stg_hubspot__contacts') }}
+    where contact_id in (select found.object_id from found)
     union all
     select
         'deals' as object_type,

@@ -22,8 +22,11 @@ owners as (
 ),
 
 contacts as (
-    select * from {{ ref('int_contacts') }}
-    where record_state = 'live'
+    select
+        contact_id,
+        lower(email) as email
+    from {{ ref('int_contacts') }}
+    where record_state = 'live' and email is not null
 ),
 
 verdicts as (
@@ -58,9 +61,9 @@ enabled as (
 ),
 
 members as (
-    select distinct memberships.customer_id
-    from {{ ref('int_memberships') }} as memberships
-    inner join contacts on memberships.contact_id = contacts.contact_id
+    select distinct customer_id
+    from {{ ref('int_memberships') }}
+    where contact_state = 'live'
 ),
 
 peopled as (
@@ -103,29 +106,51 @@ owners_gone as (
     group by enabled.owner_id
 ),
 
+emails_of_several as (
+    select email
+    from contacts
+    group by email
+    having count(*) > 1
+),
+
 shared_emails as (
     select
-        min(contact_id) as contact_id,
-        string_agg(contact_id, ', ' order by contact_id) as contact_ids
+        min(contacts.contact_id) as contact_id,
+        string_agg(contacts.contact_id, ', ' order by contacts.contact_id)
+            as contact_ids
     from contacts
-    where email is not null
-    group by lower(email)
-    having count(*) > 1
+    inner join emails_of_several on contacts.email = emails_of_several.email
+    group by emails_of_several.email
 ),
 
 -- A person of a churned customer is no problem, and every one of them would be here;
 -- a person whose address says that they work for a customer with access is.
+of_churned as (
+    select distinct memberships.contact_id
+    from {{ ref('int_memberships') }} as memberships
+    inner join verdicts on memberships.customer_id = verdicts.customer_id
+    where
+        memberships.contact_state = 'live'
+        and verdicts.is_churned
+        and not verdicts.is_enabled
+),
+
+of_others_too as (
+    select distinct memberships.contact_id
+    from {{ ref('int_memberships') }} as memberships
+    inner join of_churned on memberships.contact_id = of_churned.contact_id
+    inner join verdicts on memberships.customer_id = verdicts.customer_id
+    where not verdicts.is_churned or verdicts.is_enabled
+),
+
 of_churned_only as (
     select
         contacts.contact_id,
-        min(split_part(lower(contacts.email), '@', 2)) as domain
+        split_part(contacts.email, '@', 2) as domain
     from contacts
-    inner join {{ ref('int_memberships') }} as memberships
-        on contacts.contact_id = memberships.contact_id
-    inner join verdicts on memberships.customer_id = verdicts.customer_id
-    where contacts.email is not null
-    group by contacts.contact_id
-    having bool_and(verdicts.is_churned and not verdicts.is_enabled)
+    inner join of_churned on contacts.contact_id = of_churned.contact_id
+    left join of_others_too on contacts.contact_id = of_others_too.contact_id
+    where of_others_too.contact_id is null
 ),
 
 domains_with_access as (

@@ -1,11 +1,21 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'policy_values'},
+) }}
+
 -- Values that say nothing because nobody can read them or knows what they mean.
 with unparsable as (
     select * from {{ ref('stg_hubspot__unparsable_values') }}
+    {{ only_rows_to_build() }}
 ),
 
 policy_values as (
     select * from {{ ref('stg_hubspot__policy_values') }}
-    where kind = 'text' and record_state = 'live'
+    where
+        kind = 'text'
+        and record_state = 'live'
+    {{ and_only_rows_to_build() }}
 ),
 
 -- The seeds that mean to know every value. A status of a subscription that is not in

@@ -1,3 +1,10 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['parent_type', 'parent_id'],
+    meta={'rows': 'priced_records'},
+) }}
+
+-- depends_on: {{ ref('int_priced_records_touched') }}
 -- Line items with their plan, price per month and end, under the deal or commerce
 -- subscription they belong to. A line item without a plan has that of its product.
 with associations as (
@@ -6,7 +13,10 @@ with associations as (
         from_id as parent_id,
         to_id as line_item_id
     from {{ ref('stg_hubspot__associations') }}
-    where to_type = 'line_items' and from_type in ('deals', 'subscriptions')
+    where
+        to_type = 'line_items'
+        and from_type in ('deals', 'subscriptions')
+    {{ and_only_rows_to_build('from_type, from_id') }}
 ),
 
 line_items as (
@@ -39,10 +49,6 @@ line_items as (
 
 deals as (
     select * from {{ ref('stg_hubspot__deals') }}
-),
-
-plans as (
-    select * from {{ ref('int_plans_of_records') }}
 ),
 
 started as (
@@ -92,9 +98,9 @@ select
     started.billing_frequency is not null
     or started.billing_period is not null as is_recurring
 from started
-left join plans as own_plan
+left join {{ ref('int_plans_of_records') }} as own_plan
     on own_plan.object_type = 'line_items' and started.line_item_id = own_plan.object_id
-left join plans as product_plan
+left join {{ ref('int_plans_of_records') }} as product_plan
     on
         product_plan.object_type = 'products'
         and started.product_id = product_plan.object_id

@@ -1,3 +1,10 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['parent_type', 'parent_id'],
+    meta={'rows': 'priced_records'},
+) }}
+
+-- depends_on: {{ ref('int_priced_records_touched') }}
 -- What the line items of one deal or commerce subscription add up to. Its dates come
 -- from the recurring ones, and there is an end only when every one of them has one.
 with line_items as (
@@ -8,6 +15,7 @@ with line_items as (
             order by rank desc nulls last, line_item_id asc
         ) as preference
     from {{ ref('int_line_items_priced') }}
+    {{ only_rows_to_build() }}
 )
 
 select

@@ -1,7 +1,17 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['contact_id'],
+    meta={'rows': 'people'},
+) }}
+
+-- depends_on: {{ ref('int_contacts_touched') }}
 -- Contacts of customers as HubSpot links them now, merged-away ids followed.
 with associations as (
     select * from {{ ref('stg_hubspot__associations') }}
-    where from_type = 'contacts' and to_type = 'companies'
+    where
+        from_type = 'contacts'
+        and to_type = 'companies'
+    {{ and_only_rows_to_build('from_id') }}
 ),
 
 contact_aliases as (

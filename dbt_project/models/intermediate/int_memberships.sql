@@ -1,8 +1,16 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['contact_id'],
+    meta={'rows': 'people'},
+) }}
+
+-- depends_on: {{ ref('int_contacts_touched') }}
 -- Who belongs to which customer. A published link stays while either end is archived,
 -- missing or erased, since HubSpot then no longer tells it; it goes when both ends
 -- are live, or merged into others whose own links are the truth.
 with links as (
     select * from {{ ref('int_member_links') }}
+    {{ only_rows_to_build() }}
 ),
 
 published as (
@@ -21,6 +29,7 @@ kept as (
     select
         published.contact_id,
         published.customer_id,
+        contacts.record_state as contact_state,
         published.is_primary,
         published.labels
     from published
@@ -39,15 +48,18 @@ kept as (
 )
 
 select
-    contact_id,
-    customer_id,
-    is_primary,
-    labels
+    links.contact_id,
+    links.customer_id,
+    contacts.record_state as contact_state,
+    links.is_primary,
+    links.labels
 from links
+inner join contacts on links.contact_id = contacts.contact_id
 union all
 select
     contact_id,
     customer_id,
+    contact_state,
     is_primary,
     labels
 from kept

@@ -1,3 +1,5 @@
+{{ config(meta={'rows': 'people'}) }}
+
 -- Published links that this run takes back.
 with published as (
     select * from {{ ref('int_memberships_before_run') }}

@@ -1,6 +1,13 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'policy_values'},
+) }}
+
 -- The most generous plan that a record's own properties name.
 with policy_values as (
     select * from {{ ref('stg_hubspot__policy_values') }}
+    {{ only_rows_to_build() }}
 ),
 
 plans as (

@@ -1,7 +1,15 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'policy_values'},
+) }}
+
 -- The dates that policy reads from a deal or commerce subscription, one row each.
 with policy_values as (
     select * from {{ ref('stg_hubspot__policy_values') }}
-    where kind = 'date'
+    where
+        kind = 'date'
+    {{ and_only_rows_to_build() }}
 ),
 
 policy as (
@@ -15,7 +23,7 @@ dated as (
         policy_values.property,
         policy.meaning,
         policy.priority,
-        {{ as_date('policy_values.value') }} as day
+        policy_values.day
     from policy_values
     inner join policy
         on

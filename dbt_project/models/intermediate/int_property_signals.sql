@@ -1,7 +1,16 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'policy_values'},
+) }}
+
 -- Records with a property value that policy calls churn or pause evidence.
 with policy_values as (
     select * from {{ ref('stg_hubspot__policy_values') }}
-    where kind = 'text' and record_state in ('live', 'archived', 'missing')
+    where
+        kind = 'text'
+        and record_state in ('live', 'archived', 'missing')
+    {{ and_only_rows_to_build() }}
 ),
 
 policy as (

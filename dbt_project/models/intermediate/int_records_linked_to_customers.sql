@@ -1,8 +1,18 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'linked_records'},
+) }}
+
+-- depends_on: {{ ref('int_linked_records_touched') }}
 -- The one company that a record belongs to: the primary one, else the lowest id of
 -- several, which is stable and raises a finding. Merged-away companies are followed.
 with associations as (
     select * from {{ ref('stg_hubspot__associations') }}
-    where to_type = 'companies' and from_type <> 'companies'
+    where
+        to_type = 'companies'
+        and from_type <> 'companies'
+    {{ and_only_rows_to_build('from_type, from_id') }}
 ),
 
 aliases as (

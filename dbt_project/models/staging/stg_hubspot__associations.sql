@@ -1,5 +1,15 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['from_type', 'from_id'],
+    meta={'rows': 'associations'},
+) }}
+
+-- What models read: whose company a record is, and what was sold with it.
 with source as (
     select * from {{ source('hubspot_raw', 'associations') }}
+    where
+        to_type in ('companies', 'line_items')
+    {{ and_only_rows_to_build() }}
 ),
 
 renamed as (

@@ -1,3 +1,9 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['company_id'],
+    meta={'rows': 'companies'},
+) }}
+
 with source as (
     select
         id,

@@ -1,3 +1,9 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['contact_id'],
+    meta={'rows': 'contacts'},
+) }}
+
 with source as (
     select
         id,

@@ -1,3 +1,9 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['deal_id'],
+    meta={'rows': 'deals'},
+) }}
+
 with source as (
     select
         id,

@@ -1,3 +1,9 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['line_item_id'],
+    meta={'rows': 'line_items'},
+) }}
+
 with source as (
     select
         id,

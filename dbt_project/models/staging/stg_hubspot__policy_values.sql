@@ -1,3 +1,9 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'policy_values'},
+    tags=['any_raw_table'],
+) }}
 {#- One row per record and property that a seed names: what people configure stays
     data, and no model has to know which property it is. -#}
 {%- set properties = policy_properties() -%}
@@ -9,6 +15,7 @@
 {%- for named in properties %}
     {%- set raw = source('hubspot_raw', 'properties').incorporate(
         path={'identifier': named['object_type']}) %}
+    {%- set is_date = named['kind'] == 'date' %}
     {%- set value = values[(named['object_type'], named['property'])] %}
     select
         '{{ named["object_type"] }}' as object_type,
@@ -16,6 +23,7 @@
         '{{ named["property"] }}' as property,
         '{{ named["kind"] }}' as kind,
         trim({{ value }}) as value,
+        {{ as_date('trim(' ~ value ~ ')') if is_date else 'cast(null as date)' }} as day,
         _state as record_state,
         _updated_at as updated_at
     from {{ raw_table(raw) }}
@@ -28,6 +36,7 @@
         cast(null as text) as property,
         cast(null as text) as kind,
         cast(null as text) as value,
+        cast(null as date) as day,
         cast(null as text) as record_state,
         cast(null as timestamptz) as updated_at
     where false

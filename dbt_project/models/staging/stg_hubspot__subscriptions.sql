@@ -1,3 +1,9 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['subscription_record_id'],
+    meta={'rows': 'subscriptions'},
+) }}
+
 with source as (
     select
         id,

@@ -1,3 +1,8 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'policy_values'},
+) }}
 {#- Values that are there and cannot be read as what they should be. They count as
     absent, and someone has to know. -#}
 {%- set typed_properties = [
@@ -41,7 +46,10 @@ with typed_values as (
         'date' as expected,
         value
     from {{ ref('stg_hubspot__policy_values') }}
-    where kind = 'date' and record_state = 'live'
+    where
+        kind = 'date'
+        and record_state = 'live'
+    {{ and_only_rows_to_build() }}
 )
 
 select distinct

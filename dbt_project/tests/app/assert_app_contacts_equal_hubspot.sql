@@ -9,6 +9,7 @@ select
     job_title,
     record_state
 from {{ ref('int_contacts') }}
+{{ only_rows_to_build(built='int_contacts') }}
 except
 select
     contact_id,
@@ -19,3 +20,4 @@ select
     job_title,
     record_state
 from {{ ref('contacts') }}
+{{ only_rows_to_build(built='int_contacts') }}

@@ -64,7 +64,8 @@ test-deep: $(STAMP) ## many random lives of a portal, and a night of twelve hour
 	@HUBSYNC_TEST_EXAMPLES=$${HUBSYNC_TEST_EXAMPLES:-50} \
 		HUBSYNC_TEST_HOURS=$${HUBSYNC_TEST_HOURS:-12} $(BIN)/python -m pytest \
 		--timeout 0 tests/extract/test_stateful.py \
-		tests/transform/test_histories.py tests/run/test_night.py $(ARGS)
+		tests/transform/test_histories.py tests/run/test_models.py \
+		tests/run/test_night.py $(ARGS)
 
 .PHONY: test-gates
 test-gates: $(STAMP) ## break the data of every data test: nothing published, exit 4

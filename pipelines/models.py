@@ -18,7 +18,7 @@ from typing import Any
 
 from dbt.contracts.graph.manifest import Manifest
 
-from pipelines import policy
+from pipelines import ops, policy
 from pipelines.hubspot.definitions import TABLES
 from pipelines.hubspot.state import (
     ensure_state,
@@ -36,18 +36,12 @@ _BUILT_WHOLE_EVERY = timedelta(days=1)
 # Columns, names and meanings: a change of these may concern any model.
 _DEFINITIONS = TABLES.keys() - {"associations", "owners"}
 
-_DDL = """
-create table if not exists ops.models_built (
-    project text not null,
-    built_whole_at timestamptz not null
-)
-"""
-
 
 @dataclass(frozen=True)
 class Due:
     """What to build: arguments and variables of `dbt build`; none for everything."""
 
+    run_id: str
     project: str
     built_whole_at: datetime
     selection: tuple[str, ...] = ()
@@ -62,29 +56,41 @@ def project_files() -> list[Path]:
 
 
 def take_due(
-    connection: Connection, manifest: Manifest, now: datetime, *, everything: bool
+    connection: Connection,
+    manifest: Manifest,
+    *,
+    run_id: str,
+    now: datetime,
+    everything: bool,
 ) -> Due:
-    """What is to be built now. Until `built` says so, nothing counts as built."""
+    """What that run is to build. Until `built` says so, nothing counts as built.
+
+    Only the run before knows what is built: one that came to nothing, or of a release
+    that did not say what it wrote, may have left anything.
+    """
     ensure_state(connection)
-    connection.ensure_tables("ops", _DDL)
+    ops.create_tables(connection)
     project = _fingerprint()
-    stored = dict(
-        connection.execute("select project, built_whole_at from ops.models_built")
+    known = connection.execute(
+        "select built.built_whole_at from ops.models_built as built "
+        "where built.project = ? and built.run_id = (select run_id from ops.sync_runs "
+        "where run_id <> ? order by started_at desc, run_id desc limit 1)",
+        (project, run_id),
     )
     connection.execute("delete from ops.models_built")
     changes = raw_changes(connection)
-    whole_at = stored.get(project)
     if (
         everything
-        or whole_at is None
-        or now - whole_at >= _BUILT_WHOLE_EVERY
+        or not known
+        or now - known[0][0] >= _BUILT_WHOLE_EVERY
         or changes & _DEFINITIONS
     ):
-        return Due(project, now)
+        return Due(run_id, project, now)
     connection.execute("analyze ops.raw_changes")  # the models are planned by it
     return Due(
+        run_id,
         project,
-        whole_at,
+        known[0][0],
         ("--select", *_selection(manifest, changes)),
         # Of the other tables ops.raw_changes has the records (macros/by_rows.sql).
         {"whole_tables": sorted(whole_raw_changes(connection))},
@@ -95,8 +101,9 @@ def built(connection: Connection, due: Due) -> None:
     """All that was due has been built and tested."""
     forget_raw_changes(connection)
     connection.execute(
-        "insert into ops.models_built (project, built_whole_at) values (?, ?)",
-        (due.project, due.built_whole_at),
+        "insert into ops.models_built (project, built_whole_at, run_id) "
+        "values (?, ?, ?)",
+        (due.project, due.built_whole_at, due.run_id),
     )
 
 

@@ -83,6 +83,15 @@ _TABLES = (
         change_id text not null
     )
     """,
+    # While it has its one row, every model says what raw said before ops.raw_changes
+    # (models.py).
+    """
+    create table if not exists ops.models_built (
+        project text not null,
+        built_whole_at timestamptz not null,
+        run_id text not null
+    )
+    """,
     # What whoever watches has been told (alerts.py), until it was over.
     """
     create table if not exists ops.alerts (

@@ -130,7 +130,7 @@ def _run(
             warehouse, run_id=run.run_id, now=now, progress=progress
         )
         with run.step("transform"):
-            transformation.decide()
+            transformation.decide(everything=full)
             progress.finish()
         with run.step("history"):
             notes = evidence.read_history(

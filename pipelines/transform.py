@@ -80,7 +80,11 @@ class Transformation:
         manifest = self._parsed()
         with self._warehouse.connect() as connection:
             due = models.take_due(
-                connection, manifest, self._now, everything=everything
+                connection,
+                manifest,
+                run_id=self._run_id,
+                now=self._now,
+                everything=everything,
             )
         self._variables |= due.variables
         self._build(

@@ -40,10 +40,10 @@
         ], schema='ops') }}
     ) as history
         on
-            history.object_type = (cast(verdicts.evidence as json) ->> 'object_type')
-            and history.object_id = (cast(verdicts.evidence as json) ->> 'object_id')
-            and history.property = (cast(verdicts.evidence as json) ->> 'property')
-            and history.value = (cast(verdicts.evidence as json) ->> 'value')
+            history.object_type = verdicts.evidence_object_type
+            and history.object_id = verdicts.evidence_object_id
+            and history.property = verdicts.evidence_property
+            and history.value = verdicts.evidence_value
             -- Evidence that the app has already stays as it was written.
             and cast(verdicts.evidence as {{ json_type() }})
             is distinct from cast(before.evidence as {{ json_type() }})

@@ -6,12 +6,16 @@ import json
 import os
 import random
 import subprocess
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 
+from pipelines import models, ops
+from pipelines.hubspot.state import note_raw_records, note_raw_tables
 from pipelines.transform import release, transform
 from pipelines.warehouse import Warehouse
 from sandbox import Portal
@@ -19,7 +23,7 @@ from tests.run.conftest import ON_DUCKDB, Hubsync, query
 from tests.run.test_night import People
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS = int(os.environ.get("HUBSYNC_TEST_EXAMPLES", "4"))
+ROUNDS = int(os.environ.get("HUBSYNC_TEST_EXAMPLES", "2"))
 SEED = int(os.environ.get("HUBSYNC_TEST_SEED", "2"))
 
 
@@ -105,12 +109,11 @@ def test_after_any_edits_what_a_run_builds_equals_building_everything(
     assert hubsync("sync").code in (0, 3)
     for number in range(ROUNDS):
         people.work(12)
-        if number % 3 == 0:
-            people.leave()
-        elif number % 3 == 1:
+        people.of_deals(chance)
+        if number % 2:
             people.of_companies(chance)
         else:
-            people.of_deals(chance)
+            people.leave()
         portal.clock.advance(chance.choice([60, 3_600, 40_000]))
         if number % 2:  # what a plan has built is still to be published
             assert hubsync("plan").code in (0, 3)
@@ -150,17 +153,8 @@ def test_where_nothing_changed_only_what_reads_clock_app_or_decisions_is_built(
 
 
 @ON_DUCKDB
-def test_after_a_crash_a_failure_or_dbt_by_hand_everything_is_built(
-    synced: Warehouse, nodes: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert nodes("sync")[0] == 0
-    with monkeypatch.context() as death:
-        death.setattr("pipelines.models.built", lambda *_: None)
-        assert "stg_hubspot__deals" not in nodes("sync")[1]
-    assert "stg_hubspot__deals" in nodes("sync")[1]
-    assert "stg_hubspot__deals" not in nodes("sync")[1]
-
-    release()
+def test_dbt_by_hand_has_everything_built(synced: Warehouse) -> None:
+    assert query(synced, "select * from ops.models_built")
     command = "dbt run --project-dir dbt_project --profiles-dir . --select int_clock"
     environment = {**os.environ, "HUBSYNC_DUCKDB": str(synced.path)}
     subprocess.run(
@@ -170,16 +164,78 @@ def test_after_a_crash_a_failure_or_dbt_by_hand_everything_is_built(
         check=True,
         capture_output=True,
     )
-    assert "stg_hubspot__deals" in nodes("sync")[1]
+    assert not query(synced, "select * from ops.models_built")
 
 
 @ON_DUCKDB
-def test_a_change_of_policy_or_a_day_has_everything_built(
-    synced: Warehouse, portal: Portal, nodes: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("meanwhile", "everything"),
+    [
+        ("nothing", False),
+        ("a few records were written", False),
+        ("a table was written", False),
+        ("a definition was written", True),
+        ("another project", True),
+        ("a day", True),
+        ("a run that came to nothing", True),
+        ("a crash while models were built", True),
+        ("--full", True),
+    ],
+)
+def test_everything_is_built_unless_the_run_before_left_it_built(
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: str,
+    everything: bool,
 ) -> None:
-    assert nodes("sync")[0] == 0
-    monkeypatch.setattr("pipelines.models._fingerprint", lambda: "other files")
-    assert "deal_stages" in nodes("sync")[1]
-    assert "deal_stages" not in nodes("sync")[1]
-    portal.clock.advance(25 * 3600)
-    assert "deal_stages" in nodes("sync")[1]
+    manifest = Manifest(nodes={}, sources={"s": _source("deals"), "t": _source("x")})
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+
+    def run(number: int, when: datetime = now, *, full: bool = False) -> models.Due:
+        with warehouse.connect() as connection:
+            connection.execute(
+                "insert into ops.sync_runs (run_id, command, started_at, status) "
+                "values (?, 'sync', ?, 'done')",
+                (f"run {number}", now + timedelta(minutes=number)),
+            )
+            return models.take_due(
+                connection, manifest, run_id=f"run {number}", now=when, everything=full
+            )
+
+    with warehouse.connect() as connection:
+        ops.create_tables(connection)
+    first = run(1)
+    assert first.selection == ()
+    with warehouse.connect() as connection:
+        models.built(connection, first)
+        if meanwhile == "a few records were written":
+            note_raw_records(connection, "deals", "deals", ["1", "2"])
+        if meanwhile == "a table was written":
+            note_raw_tables(connection, ["deals"])
+        if meanwhile == "a definition was written":
+            note_raw_tables(connection, ["pipelines"])
+    if meanwhile == "another project":
+        monkeypatch.setattr(models, "_fingerprint", lambda: "other files")
+    if meanwhile == "a run that came to nothing":
+        with warehouse.connect() as connection:
+            connection.execute(
+                "insert into ops.sync_runs (run_id, command, started_at, status) "
+                "values ('other', 'sync', ?, 'failed')",
+                (now + timedelta(minutes=1, seconds=30),),
+            )
+    if meanwhile == "a crash while models were built":
+        run(2)
+        due = run(3)
+    elif meanwhile == "a day":
+        due = run(2, now + timedelta(days=1))
+    else:
+        due = run(2, full=meanwhile == "--full")
+    assert (due.selection == ()) is everything
+    if meanwhile.endswith("written") and not everything:
+        assert "source:hubspot_raw.deals+" in due.selection
+        whole = ["deals"] if "table" in meanwhile else []
+        assert due.variables == {"whole_tables": whole}
+
+
+def _source(name: str) -> Any:
+    return SimpleNamespace(name=name)

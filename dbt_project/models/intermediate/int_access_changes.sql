@@ -1,13 +1,7 @@
 -- What publishing would change, one row per customer, before anyone asks whether it
 -- may. `change_id` holds no time: an edit that decides nothing leaves it as it is.
 with verdicts as (
-    select
-        *,
-        cast(evidence as json) ->> 'object_type' as object_type,
-        cast(evidence as json) ->> 'object_id' as object_id,
-        cast(evidence as json) ->> 'property' as property,
-        cast(evidence as json) ->> 'value' as value
-    from {{ ref('int_access_verdicts') }}
+    select * from {{ ref('int_access_verdicts') }}
 ),
 
 access as (
@@ -51,10 +45,10 @@ compared as (
         access.access_until as from_until,
         verdicts.access_until as to_until,
         verdicts.evidence,
-        verdicts.object_type,
-        verdicts.object_id,
-        verdicts.property,
-        verdicts.value,
+        verdicts.evidence_object_type as object_type,
+        verdicts.evidence_object_id as object_id,
+        verdicts.evidence_property as property,
+        verdicts.evidence_value as value,
         published.customer_id is null as is_new,
         unchanged_customers.customer_id is null as is_customer_different,
         -- Its access ended at its own date; taking the flag away takes nothing more.

@@ -14,16 +14,7 @@ urls as (
 ),
 
 access as (
-    select
-        customer_id,
-        reason_code,
-        evidence,
-        cast(evidence as json) ->> 'object_id' as object_id,
-        cast(evidence as json) ->> 'property' as property,
-        cast(evidence as json) ->> 'value' as value,
-        cast(evidence as json) ->> 'inherited_from' as inherited_from,
-        cast(evidence as json) ->> 'inherited_reason_code' as inherited_reason_code
-    from {{ ref('int_access_before_run') }}
+    select * from {{ ref('int_access_before_run') }}
 ),
 
 explained as (
@@ -40,6 +31,7 @@ explained as (
         verdicts.access_until,
         verdicts.inherited_from,
         verdicts.inherited_reason_code,
+        verdicts.evidence_object_type,
         verdicts.evidence_object_id,
         verdicts.evidence_property,
         verdicts.evidence_value,
@@ -72,12 +64,22 @@ select
     explained.effective_at,
     explained.access_until,
     explained.inherited_from,
+    explained.evidence_object_type,
+    explained.evidence_object_id,
+    explained.evidence_property,
+    explained.evidence_value,
     case
         when
             access.reason_code = explained.reason_code
-            and (access.object_id is not distinct from explained.evidence_object_id)
-            and (access.property is not distinct from explained.evidence_property)
-            and (access.value is not distinct from explained.evidence_value)
+            and (
+                access.evidence_object_id
+                is not distinct from explained.evidence_object_id
+            )
+            and (
+                access.evidence_property
+                is not distinct from explained.evidence_property
+            )
+            and (access.evidence_value is not distinct from explained.evidence_value)
             and (access.inherited_from is not distinct from explained.inherited_from)
             and (
                 access.inherited_reason_code

@@ -65,8 +65,8 @@ contradicted as (
     select
         declared.*,
         verdicts.reason_code,
-        cast(verdicts.evidence as json) ->> 'object_type' as evidence_type,
-        cast(verdicts.evidence as json) ->> 'object_id' as evidence_id
+        verdicts.evidence_object_type as evidence_type,
+        verdicts.evidence_object_id as evidence_id
     from declared
     inner join verdicts on declared.customer_id = verdicts.customer_id
     left join churned
@@ -77,7 +77,7 @@ contradicted as (
         (
             declared.effect = 'none'
             and verdicts.rule = 3
-            and (cast(verdicts.evidence as json) ->> 'object_type') <> 'companies'
+            and verdicts.evidence_object_type <> 'companies'
         )
         or (
             declared.effect = 'churn'

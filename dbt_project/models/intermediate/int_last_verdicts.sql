@@ -1,13 +1,7 @@
 -- The verdict to keep where nothing can be known: the app's own, or, where companies
 -- were merged, the most generous of those they had. A merge takes nothing away.
 with access as (
-    select
-        *,
-        cast(evidence as json) ->> 'object_type' as evidence_object_type,
-        cast(evidence as json) ->> 'object_id' as evidence_object_id,
-        cast(evidence as json) ->> 'property' as evidence_property,
-        cast(evidence as json) ->> 'value' as evidence_value
-    from {{ ref('int_access_before_run') }}
+    select * from {{ ref('int_access_before_run') }}
 ),
 
 absent as (

@@ -49,7 +49,7 @@ from pipelines.hubspot.reading import (
 )
 from pipelines.hubspot.records import Record, parse_time
 from pipelines.hubspot.state import JOURNAL, Watermark, is_due, write_state
-from pipelines.hubspot.sweep import ROUND, Sweep
+from pipelines.hubspot.sweep import ROUND, ROUND_WITH_LINKS, Sweep
 
 if TYPE_CHECKING:
     from pipelines.load import Load
@@ -344,8 +344,8 @@ class Checks:
                 self.load.progress(f"associations of {name}", 0, None)
                 with self.load.warehouse.connect() as connection:
                     ids = live_ids(connection, name)
-                for start in range(0, len(ids), ROUND):
-                    part = {name: ids[start : start + ROUND]}
+                for start in range(0, len(ids), ROUND_WITH_LINKS):
+                    part = {name: ids[start : start + ROUND_WITH_LINKS]}
                     self.load.link(self.run, self.links, part, {}, {})
                 if error := self.links.failed.get(name):
                     sweep.failure = error

@@ -178,6 +178,7 @@ class Load:
             pending = list(sweeps.values())
             for sweep in pending:
                 sweep.on_listed = links.read_ahead
+                sweep.has_links = links.holds_any
                 if not sweep.watermark.repeats_list:
                     sweep.on_none = links.without_records.add
             while pending:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 import pyarrow as pa
@@ -85,6 +86,10 @@ class Associations:
                 chunk = ids[start : start + INPUTS]
                 future = self._pool.submit(self._attempt, pair, chunk)
                 self._ahead.setdefault(pair, []).append((set(chunk), future))
+
+    def holds_any(self, name: str) -> bool:
+        """Whether records of the type can have links, as far as is known by now."""
+        return any(pair[0] == name and self._may_hold(pair) for pair in self.pairs)
 
     def close(self) -> None:
         """Give up what was to be read ahead."""
@@ -249,10 +254,10 @@ class Associations:
                 from_id = str(result["from"]["id"])
                 links[from_id] = links.get(from_id, _NO_LINKS) | {
                     (
-                        str(end["toObjectId"]),
+                        intern(str(end["toObjectId"])),
                         int(kind["typeId"]),
-                        kind.get("category"),
-                        kind.get("label"),
+                        _once(kind.get("category")),
+                        _once(kind.get("label")),
                     )
                     for end in result.get("to") or []
                     for kind in end.get("associationTypes") or []
@@ -267,6 +272,11 @@ class Associations:
                 )
             inputs = following
         return pair, links
+
+
+def _once(text: str | None) -> str | None:
+    """Of millions of links a few texts: each in memory once."""
+    return None if text is None else intern(text)
 
 
 def _rows(

@@ -38,6 +38,9 @@ from pipelines.hubspot.records import (
 from pipelines.hubspot.state import Watermark
 
 ROUND = 100_000  # records per type and load: a minute of calls, half a second of dlt's
+# Where they have links, which all wait in memory for the round's end: of some types
+# that are listed side by side, a gigabyte.
+ROUND_WITH_LINKS = 25_000
 BATCH = 2_000  # records per Arrow table: fast to build, small in memory
 
 # A cursor that can only be followed, as a watermark keeps it beside ranges of ids.
@@ -76,6 +79,7 @@ class Sweep:
     doubtful: bool = False  # HubSpot counts another number than its list showed
     on_listed: Callable[[str, list[str]], None] | None = None
     on_none: Callable[[str], None] | None = None  # listed to its end, without a record
+    has_links: Callable[[str], bool] | None = None
     _listing: Listing[_Batch] | None = None
     _highest: int = 0  # id listed
     _newest: int | None = None
@@ -110,7 +114,7 @@ class Sweep:
                 self._take(batch, cursor)
                 if batch.ids:
                     yield batch.rows
-                if self.read - begun >= ROUND and cursor is not None:
+                if self.read - begun >= self._round_size() and cursor is not None:
                     return
             if self.listing and not self.resumed:
                 yield from self._tail()
@@ -119,6 +123,11 @@ class Sweep:
             self.watermark.cursor_id = _OPAQUE
         except HubsyncError as error:  # what was yielded is loaded, the rest read again
             self.failure = error
+
+    def _round_size(self) -> int:
+        if self.has_links is not None and self.has_links(self.object_type.name):
+            return min(ROUND, ROUND_WITH_LINKS)
+        return ROUND
 
     def _tail(self) -> Iterator[pa.Table]:
         """What search counts beyond the end of the list: records made meanwhile, or

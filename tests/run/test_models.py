@@ -153,10 +153,10 @@ def test_where_nothing_changed_only_what_reads_clock_app_or_decisions_is_built(
 
 
 @ON_DUCKDB
-def test_dbt_by_hand_has_everything_built(synced: Warehouse) -> None:
+def test_dbt_by_hand_has_everything_built(synced: Warehouse, tmp_path: Path) -> None:
     assert query(synced, "select * from ops.models_built")
     command = "dbt run --project-dir dbt_project --profiles-dir . --select int_clock"
-    environment = {**os.environ, "HUBSYNC_DUCKDB": str(synced.path)}
+    environment = {**os.environ, "DBT_TARGET_PATH": str(tmp_path / "target")}
     subprocess.run(
         [ROOT / ".venv/bin" / command.split()[0], *command.split()[1:]],
         cwd=ROOT,

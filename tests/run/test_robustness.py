@@ -491,16 +491,15 @@ def test_a_full_disk_of_the_server_ends_the_sync_with_1(
 
 
 def test_a_temporary_file_limit_ends_the_sync_with_1_and_is_named(
-    on_postgres: World, hubsync: Hubsync
+    on_postgres: World, hubsync: Hubsync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_postgres.set_role("set temp_file_limit = 0")
-    on_postgres.set_role("set work_mem = '64kB'")
+    monkeypatch.setenv("PGOPTIONS", "-cwork_mem=64kB")
     before = app_rows(on_postgres.warehouse)
     try:
         outcome = hubsync("sync")
     finally:
         on_postgres.set_role("reset temp_file_limit")
-        on_postgres.set_role("reset work_mem")
     assert outcome.code == 1, outcome.err
     assert "temp_file_limit" in outcome.err
     assert app_rows(on_postgres.warehouse) == before
@@ -642,10 +641,10 @@ def test_a_signal_at_any_moment_ends_the_sync_with_1_and_half_writes_nothing(
         os.kill(os.getpid(), signal.SIGTERM)
 
     def soon(method: Callable[[Transformation], None]) -> Any:
-        def interrupted(self: Transformation) -> None:
+        def interrupted(self: Transformation, **given: Any) -> None:
             timer = threading.Timer(0.3, terminate)
             timer.start()
-            method(self)
+            method(self, **given)
             timer.join()
             time.sleep(0.1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.transform.conftest import NOW, Database
+from tests.transform.conftest import NOW, Database, failures
 from tests.transform.portal import Portal
 
 CUSTOM = {
@@ -44,7 +44,8 @@ def test_an_empty_portal_builds_and_passes_every_test_and_unit_test(
 ) -> None:
     portal.pipelines = []
     database.load(portal)
-    assert database.dbt("build").success
+    built = database.dbt("build")
+    assert built.success, failures(built)
 
 
 def test_a_pipeline_nobody_described_grants_when_won_and_asks_for_its_role(

@@ -60,12 +60,12 @@ test: $(STAMP) browser ## the whole suite, on DuckDB and on a real PostgreSQL
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-deep
-test-deep: $(STAMP) ## many random lives of a portal, and a night of twelve hours
-	@HUBSYNC_TEST_EXAMPLES=$${HUBSYNC_TEST_EXAMPLES:-50} \
+test-deep: $(STAMP) ## many random lives of a portal, a night of twelve hours, both engines
+	@HUBSYNC_TEST_ENGINES=both \
+		HUBSYNC_TEST_EXAMPLES=$${HUBSYNC_TEST_EXAMPLES:-50} \
 		HUBSYNC_TEST_HOURS=$${HUBSYNC_TEST_HOURS:-12} $(BIN)/python -m pytest \
 		--timeout 0 tests/extract/test_stateful.py \
-		tests/transform/test_histories.py tests/run/test_models.py \
-		tests/run/test_night.py $(ARGS)
+		tests/transform tests/run/test_models.py tests/run/test_night.py $(ARGS)
 
 .PHONY: test-gates
 test-gates: $(STAMP) ## break the data of every data test: nothing published, exit 4

@@ -81,7 +81,7 @@ def portal(kind: str, *sizes: int) -> Iterator[Served]:
     try:
         yield Served(process.stdout.readline().strip(), process.pid, session)
     finally:
-        process.terminate()
+        process.kill()  # it has nothing to put away, and may ignore a kinder signal
         process.wait()
 
 

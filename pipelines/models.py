@@ -10,6 +10,7 @@ it was: after a crash, a failed test or a dbt command by hand everything is buil
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -91,7 +92,7 @@ def take_due(
         run_id,
         project,
         known[0][0],
-        ("--select", *_selection(manifest, changes)),
+        ("--select", *selection(manifest, changes)),
         # Of the other tables ops.raw_changes has the records (macros/by_rows.sql).
         {"whole_tables": sorted(whole_raw_changes(connection))},
     )
@@ -107,7 +108,8 @@ def built(connection: Connection, due: Due) -> None:
     )
 
 
-def _selection(manifest: Manifest, changes: set[str]) -> list[str]:
+def selection(manifest: Manifest, changes: Set[str]) -> list[str]:
+    """What dbt has to build where these tables of raw have changed, and no policy."""
     declared = {source.name for source in manifest.sources.values()}
     selected = ["tag:every_run+"]
     selected += [f"source:hubspot_raw.{name}+" for name in sorted(changes & declared)]

@@ -1,15 +1,3 @@
-{#- A condition: none of these types came back so small that a person must look
-    first. What is made of them is published only then. -#}
-{% macro unless_extract_is_held(object_types) -%}
-    not exists (
-        select 1
-        from {{ ref('extract_guard') }} as guard
-        where
-            guard.is_held
-            and guard.object_type in ('{{ object_types | join("', '") }}')
-    )
-{%- endmacro %}
-
 {#- Post-hook of app.access: what the next run is compared with. A type that is held
     keeps its old count, or the next run would have forgotten the loss. -#}
 {% macro record_extract_counts() -%}

@@ -93,6 +93,12 @@ class Everybody(People):
         if gone := portal.archived_ids("companies"):
             portal.restore("companies", chance.choice(gone))
 
+    def first_deal(self, company: str) -> None:
+        """What makes customers of a company's people, and is no edit of theirs."""
+        won = {"dealname": "First", "pipeline": "default", "dealstage": "closedwon"}
+        deal = self.portal.create("deals", won)
+        self.portal.associate("deals", deal, "companies", company)
+
     def of_deals(self, chance: random.Random) -> None:
         for deal in chance.sample(self.portal.live_ids("deals"), 5):
             stage = chance.choice(["closedwon", "closedlost", "contractsent"])
@@ -107,8 +113,16 @@ def test_after_any_edits_what_a_run_builds_equals_building_everything(
     chance = random.Random(SEED)
     people = Everybody(portal, portal.live_ids("companies")[:ROUNDS], seed=SEED)
     assert hubsync("sync").code in (0, 3)
+    customers = query(synced, "select customer_id from app.customers")
+    peopled = {edge[3] for edge in portal.edges() if edge[0] == "contacts"}
+    others = sorted(
+        peopled & {*portal.live_ids("companies")} - {c for (c,) in customers}
+    )
+    assert others
     for number in range(ROUNDS):
         people.work(12)
+        for company in others[number : number + 1]:
+            people.first_deal(company)
         people.of_deals(chance)
         if number % 2:
             people.of_companies(chance)

@@ -6,6 +6,7 @@ Imports are inside the functions: `--help` must not wait for dlt and dbt.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -72,6 +73,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     finally:
         signal.signal(signal.SIGTERM, stop)
+
+
+def command() -> NoReturn:
+    """`hubsync` as a process, which ends when its work is done: Python would spend half
+    a second on freeing, piece by piece, what ends with the process anyway."""
+    import atexit
+
+    code = main()
+    if transform := sys.modules.get("pipelines.transform"):
+        transform.release()
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):  # whoever read it has gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -683,4 +699,4 @@ def _plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

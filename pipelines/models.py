@@ -10,19 +10,20 @@ it was: after a crash, a failed test or a dbt command by hand everything is buil
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from dbt.contracts.graph.manifest import Manifest
 
-from pipelines import ops, policy
+from pipelines import policy
 from pipelines.hubspot.definitions import TABLES
 from pipelines.hubspot.state import (
-    ensure_state,
     forget_raw_changes,
     raw_changes,
     whole_raw_changes,
@@ -69,9 +70,7 @@ def take_due(
     Only the run before knows what is built: one that came to nothing, or of a release
     that did not say what it wrote, may have left anything.
     """
-    ensure_state(connection)
-    ops.create_tables(connection)
-    project = _fingerprint()
+    project = fingerprint()
     known = connection.execute(
         "select built.built_whole_at from ops.models_built as built "
         "where built.project = ? and built.run_id = (select run_id from ops.sync_runs "
@@ -120,10 +119,16 @@ def selection(manifest: Manifest, changes: Set[str]) -> list[str]:
     return selected
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
     """Of the project's files and of the dbt that reads them."""
-    digest = hashlib.sha256(version("dbt-core").encode())
+    digest = hashlib.sha256(" ".join(_versions()).encode())
     for path in project_files():
         digest.update(f"{path.relative_to(PROJECT)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    packages = ("dbt-core", "dbt-common", "dbt-adapters", "dbt-postgres", "dbt-duckdb")
+    return (sys.version, *(f"{name} {version(name)}" for name in packages))

@@ -229,7 +229,7 @@ def test_everything_is_built_unless_the_run_before_left_it_built(
         if meanwhile == "a definition was written":
             note_raw_tables(connection, ["pipelines"])
     if meanwhile == "another project":
-        monkeypatch.setattr(models, "_fingerprint", lambda: "other files")
+        monkeypatch.setattr(models, "fingerprint", lambda: "other files")
     if meanwhile == "a run that came to nothing":
         with warehouse.connect() as connection:
             connection.execute(

@@ -82,6 +82,7 @@ def take_due(
     if (
         everything
         or not known
+        or not _stand(connection)
         or now - known[0][0] >= _BUILT_WHOLE_EVERY
         or changes & _DEFINITIONS
     ):
@@ -94,6 +95,18 @@ def take_due(
         ("--select", *selection(manifest, changes)),
         # Of the other tables ops.raw_changes has the records (macros/by_rows.sql).
         {"whole_tables": sorted(whole_raw_changes(connection))},
+    )
+
+
+def _stand(connection: Connection) -> bool:
+    """Whether the models still hold what was built: a crash of PostgreSQL empties all
+    of them (dbt_project/macros/cross_db/unlogged.sql), and int_clock has a row else."""
+    return bool(
+        connection.execute(
+            "select 1 from information_schema.tables "
+            "where table_schema = 'intermediate' and table_name = 'int_clock'"
+        )
+        and connection.execute("select 1 from intermediate.int_clock")
     )
 
 

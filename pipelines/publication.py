@@ -7,6 +7,7 @@ the app's tables must hold.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -91,11 +92,12 @@ def republish(warehouse: Warehouse, *, run_id: str, now: datetime) -> None:
     decide anew while it holds values that someone has changed by hand. The caller
     knows that the last run's tests passed. Raises HubsyncError.
     """
-    variables = f'{{"run_id": "{run_id}", "now": "{now.isoformat()}"}}'
+    variables = {"run_id": run_id, "now": now.isoformat(), "app_was_edited": True}
     with _dbt_environment(warehouse):
         options = _options(warehouse)
+        given = ["--vars", json.dumps(variables)]
         runner = dbtRunner(manifest=_parse(options))
-        outcome = _invoke(runner, ["run", *options, "--vars", variables, *_APP])
+        outcome = _invoke(runner, ["run", *options, *given, *_APP])
     _judged(warehouse, outcome)
 
 

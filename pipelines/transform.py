@@ -210,7 +210,9 @@ class _Kept:
     dbt takes to find out, by its own cache, that there is nothing to parse.
 
     A pickle beside dbt's cache and as trustworthy as Python's own of its bytecode: who
-    can write there can change the code.
+    can write there can change the code. Of the manifest's public fields, by name: its
+    own way of being pickled forgets some of them, and then shifts the others; what
+    begins with an underscore it makes anew from these when it is asked for.
     """
 
     def __init__(self, warehouse: Warehouse, database: str) -> None:
@@ -222,15 +224,18 @@ class _Kept:
     def read(self) -> Manifest | None:
         """None where nothing, or something else, or half of it is there."""
         try:
-            of, manifest = pickle.loads(self._path.read_bytes())
-        except Exception:  # whatever pickle raises of an older release's classes
+            of, fields = pickle.loads(self._path.read_bytes())
+            manifest = Manifest()
+            vars(manifest).update(fields)
+        except Exception:  # whatever pickle raises of another release's classes
             return None
-        return manifest if of == self._of and isinstance(manifest, Manifest) else None
+        return manifest if of == self._of else None
 
     def write(self, manifest: Manifest) -> None:
+        fields = {k: v for k, v in vars(manifest).items() if not k.startswith("_")}
         with suppress(HubsyncError):  # no room for it: then the next parses again
             replace(
-                self._path, pickle.dumps((self._of, manifest)), named_by="dbt's target"
+                self._path, pickle.dumps((self._of, fields)), named_by="DBT_TARGET_PATH"
             )
 
 

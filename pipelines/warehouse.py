@@ -42,7 +42,7 @@ _LOCK_KEY = zlib.crc32(b"hubsync")
 # Of every session, dlt's and dbt's too. Who waits for a lock without end is a sync that
 # never ends, and everyone else waits behind it.
 # The default of 4 MB has every join of a large portal write files.
-_SESSION = "-ctimezone=UTC -clock_timeout=60s -cwork_mem=64MB"
+_SESSION = "-ctimezone=UTC -clock_timeout=60s -cwork_mem=64MB -cjit=off"
 _BUSY = (
     "Another sync is running on {where}. This one did nothing; the next scheduled "
     "run will catch up."

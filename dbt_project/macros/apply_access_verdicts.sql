@@ -1,6 +1,6 @@
 {#-
-    The post-hooks of app.access: first the events, then the flags, both in the
-    transaction of the merge before them. They judge nothing, they copy: all judgement
+    The post-hooks of app.access: what is to be said, then the events, then the flags, all
+    in the transaction of the merge before them. They judge nothing, they copy: all judgement
     is in int_access_verdicts, and whether it may be applied in ops.access_plan. What
     differs decides, so a second run finds nothing. Customers whose change is held keep
     their flags.
@@ -44,10 +44,71 @@
             and history.object_id = verdicts.evidence_object_id
             and history.property = verdicts.evidence_property
             and history.value = verdicts.evidence_value
-            -- Evidence that the app has already stays as it was written.
-            and cast(verdicts.evidence as {{ json_type() }})
-            is distinct from cast(before.evidence as {{ json_type() }})
+            -- Evidence that the app has already stays as it was written. As text first:
+            -- to read a hundred thousand objects takes as long as all else.
+            and case
+                when verdicts.evidence = before.evidence then false
+                else
+                    cast(verdicts.evidence as {{ json_type() }})
+                    is distinct from cast(before.evidence as {{ json_type() }})
+            end
     where not coalesce(plan.held, false)
+{%- endmacro %}
+
+{#- The verdicts that app.access or its events do not say yet, found once for all that
+    follows; with what the newest event says. int_access_changes knows what the app did
+    not say before this run; where it has been edited since (`hubsync reconcile --repair`,
+    pipelines/publication.py) every customer is asked. -#}
+{% macro stage_verdicts() -%}
+    {{ without_nested_loops() }}
+    drop table if exists {{ touched('publish_verdicts') }};
+    create table {{ touched('publish_verdicts') }} as
+    with newest as (
+        {{ newest_events() }}
+    ),
+
+    unsaid as (
+        select
+            access.customer_id,
+            newest.customer_id is not null as has_events,
+            newest.to_level as told_level,
+            newest.to_enabled as told_enabled
+        from {{ this }} as access
+        left join newest on access.customer_id = newest.customer_id
+        {%- if not var('app_was_edited') %}
+        where
+            {{ is_without_history('access') }}
+            -- Also where somebody did by hand what the verdict says now.
+            or newest.to_level is distinct from access.access_level
+            or newest.to_enabled is distinct from access.is_enabled
+            or access.customer_id in (
+                select changes.customer_id
+                from {{ ref('int_access_changes') }} as changes
+                where changes.is_access_different
+            )
+        {%- endif %}
+    )
+
+    select
+        verdicts.*,
+        unsaid.has_events,
+        unsaid.told_level,
+        unsaid.told_enabled
+    from ({{ verdicts_to_apply() }}) as verdicts
+    inner join unsaid on verdicts.customer_id = unsaid.customer_id
+{%- endmacro %}
+
+{% macro says_something_else(access, verdicts) -%}
+    {{ differs([
+        'access_level', 'is_enabled', 'is_churned', 'reason_code', 'effective_at',
+        'access_until',
+    ], access, verdicts) }}
+    or case
+        when cast({{ access }}.evidence as text) = {{ verdicts }}.evidence then false
+        else
+            {{ access }}.evidence
+            is distinct from cast({{ verdicts }}.evidence as {{ json_type() }})
+    end
 {%- endmacro %}
 
 {#- A customer that the app had before us has no event yet: its first one says what it
@@ -90,17 +151,14 @@
             'access_until': 'cast(access.access_until as text)',
         }) }} as {{ json_type() }})
     from {{ this }} as access
-    inner join ({{ verdicts_to_apply() }}) as verdicts
+    inner join {{ touched('publish_verdicts') }} as verdicts
         on access.customer_id = verdicts.customer_id
-    left join ({{ newest_events() }}) as newest
-        on access.customer_id = newest.customer_id
     where
         {{ is_without_history('access') }}
         or access.access_level is distinct from verdicts.access_level
         or access.is_enabled is distinct from verdicts.is_enabled
-        -- Also where somebody did by hand what the verdict says now.
-        or newest.to_level is distinct from verdicts.access_level
-        or newest.to_enabled is distinct from verdicts.is_enabled
+        or verdicts.told_level is distinct from verdicts.access_level
+        or verdicts.told_enabled is distinct from verdicts.is_enabled
 {%- endmacro %}
 
 {#- What the events say that each customer has. -#}
@@ -131,23 +189,24 @@
         concat_ws(
             ', ',
             case
-                when access.access_level is distinct from newest.to_level
+                when access.access_level is distinct from verdicts.told_level
                     then 'access_level'
             end,
             case
-                when access.is_enabled is distinct from newest.to_enabled
+                when access.is_enabled is distinct from verdicts.told_enabled
                     then 'is_enabled'
             end
         )
     from {{ this }} as access
-    inner join ({{ newest_events() }}) as newest
-        on access.customer_id = newest.customer_id
     -- A held change leaves them as they are; they are reported when they are mended.
-    inner join ({{ verdicts_to_apply() }}) as verdicts
+    inner join {{ touched('publish_verdicts') }} as verdicts
         on access.customer_id = verdicts.customer_id
     where
-        access.access_level is distinct from newest.to_level
-        or access.is_enabled is distinct from newest.to_enabled
+        verdicts.has_events
+        and (
+            access.access_level is distinct from verdicts.told_level
+            or access.is_enabled is distinct from verdicts.told_enabled
+        )
 {%- endmacro %}
 
 {#- The row that the merge has just made, or made in an earlier run that held the
@@ -190,18 +249,11 @@
         + case when {{ has_new_event('access') }} then 1 else 0 end,
         decided_at = {{ now() }},
         run_id = {{ run_id() }}
-    from ({{ verdicts_to_apply() }}) as verdicts
+    from {{ touched('publish_verdicts') }} as verdicts
     where
         access.customer_id = verdicts.customer_id
         and (
             {{ has_new_event('access') }}
-            or access.access_level is distinct from verdicts.access_level
-            or access.is_enabled is distinct from verdicts.is_enabled
-            or access.is_churned is distinct from verdicts.is_churned
-            or access.reason_code is distinct from verdicts.reason_code
-            or access.evidence
-            is distinct from cast(verdicts.evidence as {{ json_type() }})
-            or access.effective_at is distinct from verdicts.effective_at
-            or access.access_until is distinct from verdicts.access_until
+            or {{ says_something_else('access', 'verdicts') }}
         )
 {%- endmacro %}

@@ -3,7 +3,8 @@
     that a thousand changes cost the same among ten thousand records and a million.
 
     Which rows those are is said by `meta.rows`, one of the words of rows_to_build; the
-    model itself reads nothing but them where by_rows() is true. Everything is built
+    model itself reads nothing but them where by_rows() is true. (`changes` are those
+    models that say it to others.) Everything is built
     where anybody but hubsync runs dbt, where hubsync builds everything, and where a raw
     table that the model descends from has changed and nobody noted in which records.
 -#}
@@ -25,6 +26,7 @@
         'linked_records': ('int_linked_records_touched', 'object_id'),
         'priced_records': ('int_priced_records_touched', 'parent_id'),
         'people': ('int_contacts_touched', 'contact_id'),
+        'addresses': ('int_addresses_touched', 'email'),
     }.get(node.config.meta.get('rows')) -%}
     {{- return(known_by is none or not run_query(
         'select 1 from ' ~ touched(known_by[0]) ~ ' where ' ~ known_by[1] ~ " = ''"
@@ -61,6 +63,8 @@
         select object_type, object_id from {{ touched('int_linked_records_touched') }}
     {%- elif rows == 'priced_records' -%}
         select parent_type, parent_id from {{ touched('int_priced_records_touched') }}
+    {%- elif rows == 'addresses' -%}
+        select email from {{ touched('int_addresses_touched') }}
     {%- elif rows == 'published_people' -%}
         select contact_id from {{ touched('int_contacts_touched') }} where is_published
     {%- elif rows == 'people' -%}
@@ -105,6 +109,8 @@
 {% macro row_columns(node) -%}
     {%- if node.config.meta.rows in ('people', 'published_people') -%}
         contact_id
+    {%- elif node.config.meta.rows == 'addresses' -%}
+        email
     {%- else -%}
         {{- node.config.unique_key | join(', ') -}}
     {%- endif -%}

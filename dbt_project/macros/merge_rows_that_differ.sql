@@ -40,7 +40,7 @@
 
 {% macro differs(columns, one, other) -%}
     {%- for column in columns %}
-        {{ one }}.{{ column }} is distinct from {{ other }}.{{ column }}
+        ({{ one }}.{{ column }} is distinct from {{ other }}.{{ column }})
         {{- ' or' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}

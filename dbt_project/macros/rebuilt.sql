@@ -21,7 +21,7 @@
         {%- if existing is not none %}
         drop {{ existing.type }} if exists {{ this }} cascade;
         {%- endif %}
-        create {{ kind }} {{ relation }} as
+        create {{ unlogged() if kind == 'table' }} {{ kind }} {{ relation }} as
         {{ sql }}
         {%- if index is not none and index | trim %}
         ; {{ index }}

@@ -1,4 +1,5 @@
-{#- A table that is built whole, or by rows where that says the same (by_rows.sql). -#}
+{#- A table that is built whole, or by rows where that says the same (by_rows.sql). With
+    an index on its key, and on `meta.looked_up_by`, by which others find a few rows. -#}
 {% materialization rebuilt_rows, default %}
     {%- set key = config.get('unique_key') -%}
     {%- set relation = this.incorporate(type='table') -%}
@@ -16,5 +17,10 @@
         {%- do adapter.commit() -%}
         {{ return({'relations': [relation]}) }}
     {%- endif -%}
-    {{ return(rebuilt('table', merge_key_index(relation, key))) }}
+    {%- set indexes = [merge_key_index(relation, key)] -%}
+    {%- if config.get('meta').looked_up_by -%}
+        {%- do indexes.append(
+            merge_key_index(relation, config.get('meta').looked_up_by, 'lookup')) -%}
+    {%- endif -%}
+    {{ return(rebuilt('table', indexes | map('trim') | select | join('; '))) }}
 {% endmaterialization %}

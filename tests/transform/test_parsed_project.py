@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 
 from pipelines import models, transform
 from pipelines.warehouse import Warehouse
@@ -24,13 +25,25 @@ def parse(duckdb_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(transform, "_invoke", counted)
 
+    parsed: list[Manifest] = []
+
     def parse() -> bool:
         asked.clear()
         monkeypatch.setattr(transform, "_last_parsed", {})
         warehouse = Warehouse.from_environment("duckdb")
         with transform._dbt_environment(warehouse):
             manifest = transform._parsed(warehouse, transform._options(warehouse))
-        assert any(node.name == "access" for node in manifest.nodes.values())
+        if asked:
+            parsed[:] = [manifest]
+        else:  # all that dbt said, where it said it
+            said, kept = (
+                {k: v for k, v in vars(each).items() if not k.startswith("_")}
+                for each in (*parsed, manifest)
+            )
+            assert repr(said) == repr(kept)
+            source = ("hubspot_raw", "contacts")
+            assert manifest.resolve_source(*source, "hubsync", "hubsync") is not None
+            assert manifest.ref_lookup.find("access", None, None, manifest) is not None
         return bool(asked)
 
     return parse

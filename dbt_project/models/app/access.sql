@@ -13,6 +13,7 @@
         "update {{ touched('int_contacts_touched') }} set is_published = true",
         "{{ publish(ref('subscriptions')) }}",
         "{{ publish(this) }}",
+        "{{ stage_verdicts() }}",
         "{{ note_manual_edits_of_access() }}",
         "{{ record_access_events() }}",
         "{{ copy_access_verdicts() }}",

@@ -2,6 +2,6 @@
 {{ publish_gate() }}
 
 select
-    {{ app_customer_columns() }},
+    {{ app_customer_columns() | join(', ') }},
     {{ now() }} as synced_at
 from {{ ref('int_customers') }}

@@ -24,15 +24,6 @@ clock as (
     select * from {{ ref('int_clock') }}
 ),
 
-unchanged_customers as (
-    select customers.customer_id
-    from (
-        select {{ app_customer_columns() }} from customers
-        intersect
-        select {{ app_customer_columns() }} from published
-    ) as customers
-),
-
 compared as (
     select
         customers.customer_id,
@@ -50,7 +41,8 @@ compared as (
         verdicts.evidence_property as property,
         verdicts.evidence_value as value,
         published.customer_id is null as is_new,
-        unchanged_customers.customer_id is null as is_customer_different,
+        {{ differs(app_customer_columns(), 'customers', 'published') }}
+            as is_customer_different,
         -- Its access ended at its own date; taking the flag away takes nothing more.
         case
             when access.is_enabled and access.access_until <= clock.now_at
@@ -72,16 +64,17 @@ compared as (
             or (access.is_churned is distinct from verdicts.is_churned)
             or (access.effective_at is distinct from verdicts.effective_at)
             or (access.access_until is distinct from verdicts.access_until)
-            or (
-                cast(access.evidence as {{ json_type() }})
-                is distinct from cast(verdicts.evidence as {{ json_type() }})
-            )
+            -- As text first, which is cheap, and mostly the same.
+            or case
+                when access.evidence = verdicts.evidence then false
+                else
+                    cast(access.evidence as {{ json_type() }})
+                    is distinct from cast(verdicts.evidence as {{ json_type() }})
+            end
         ) as is_access_different
     from customers
     cross join clock
     left join published on customers.customer_id = published.customer_id
-    left join unchanged_customers
-        on customers.customer_id = unchanged_customers.customer_id
     left join access on customers.customer_id = access.customer_id
     left join customers_with_events
         on customers.customer_id = customers_with_events.customer_id

@@ -1,3 +1,5 @@
+{{ config(materialized='ephemeral') }}
+
 {{ before_run('customers', [
     ('customer_id', 'text'), ('name', 'text'), ('domain', 'text'), ('phone', 'text'),
     ('address', 'text'), ('city', 'text'), ('state', 'text'), ('zip', 'text'),

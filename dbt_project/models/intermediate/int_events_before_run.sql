@@ -1,3 +1,5 @@
+{{ config(materialized='ephemeral') }}
+
 select
     customer_id,
     occurred_at,

@@ -10,20 +10,16 @@ with findings as (
     {%- endfor %}
 ),
 
-found as (
-    select distinct
-        object_type,
-        object_id
-    from findings
-),
-
 -- Of the million others nobody asks.
 links as (
-    select links.* from {{ ref('int_records_linked_to_customers') }} as links
-    inner join found
-        on
-            links.object_type = found.object_type
-            and links.object_id = found.object_id
+    select * from {{ ref('int_records_linked_to_customers') }}
+    where
+        (object_type, object_id) in (
+            select
+                findings.object_type,
+                findings.object_id
+            from findings
+        )
 ),
 
 subscriptions as (
@@ -54,25 +50,28 @@ owned as (
         company_id as object_id,
         owner_id
     from companies
+    where company_id in (select findings.object_id from findings)
     union all
     select
         'contacts' as object_type,
         contact_id as object_id,
         owner_id
     from {{ ref('stg_hubspot__contacts') }}
-    where contact_id in (select found.object_id from found)
+    where contact_id in (select findings.object_id from findings)
     union all
     select
         'deals' as object_type,
         deal_id as object_id,
         owner_id
     from {{ ref('stg_hubspot__deals') }}
+    where deal_id in (select findings.object_id from findings)
     union all
     select
         'subscriptions' as object_type,
         subscription_record_id as object_id,
         owner_id
     from {{ ref('stg_hubspot__subscriptions') }}
+    where subscription_record_id in (select findings.object_id from findings)
 ),
 
 described as (

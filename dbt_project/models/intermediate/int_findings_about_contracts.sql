@@ -5,7 +5,12 @@ with subscriptions as (
 ),
 
 line_items as (
-    select * from {{ ref('int_line_items_summarised') }}
+    select
+        parent_type,
+        parent_id,
+        starts_on,
+        currencies
+    from {{ ref('int_line_items_summarised') }}
 ),
 
 links as (
@@ -19,23 +24,6 @@ running as (
         {{ is_exception('ends_on is null', among='object_type') }} as lacks_its_end
     from subscriptions
     where is_linked and status in ('active', 'trialing', 'cancelling', 'past_due')
-),
-
--- Days that somebody set; the one on which a deal was closed is none.
-starts as (
-    select
-        subscriptions.object_type,
-        subscriptions.object_id,
-        coalesce(policy_dates.starts_on, line_items.starts_on) as starts_on
-    from subscriptions
-    left join {{ ref('int_policy_dates') }} as policy_dates
-        on
-            subscriptions.object_type = policy_dates.object_type
-            and subscriptions.object_id = policy_dates.object_id
-    left join line_items
-        on
-            subscriptions.object_type = line_items.parent_type
-            and subscriptions.object_id = line_items.parent_id
 ),
 
 entered_twice as (
@@ -109,13 +97,20 @@ select
     subscriptions.object_id,
     cast(null as text) as detail,
     'It ends on ' || subscriptions.ends_on || ', before it starts on '
-    || starts.starts_on || '; the end counts: correct one of the two.' as what_to_do
+    || coalesce(policy_dates.starts_on, line_items.starts_on)
+    || '; the end counts: correct one of the two.' as what_to_do
 from subscriptions
-inner join starts
+-- Days that somebody set; the one on which a deal was closed is none.
+left join {{ ref('int_policy_dates') }} as policy_dates
     on
-        subscriptions.object_type = starts.object_type
-        and subscriptions.object_id = starts.object_id
-where subscriptions.ends_on < starts.starts_on
+        subscriptions.object_type = policy_dates.object_type
+        and subscriptions.object_id = policy_dates.object_id
+left join line_items
+    on
+        subscriptions.object_type = line_items.parent_type
+        and subscriptions.object_id = line_items.parent_id
+where
+    subscriptions.ends_on < coalesce(policy_dates.starts_on, line_items.starts_on)
 union all
 select
     'warning' as severity,

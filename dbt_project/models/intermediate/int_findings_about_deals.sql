@@ -5,6 +5,7 @@ with subscriptions as (
 
 links as (
     select * from {{ ref('int_records_linked_to_customers') }}
+    where object_type in ('deals', 'subscriptions')
 ),
 
 line_items as (

@@ -1,6 +1,10 @@
 -- Companies and people that may be one, and what customers with access lack.
 with customers as (
-    select * from {{ ref('int_customers') }}
+    select
+        customer_id,
+        name,
+        domain
+    from {{ ref('int_customers') }}
     where record_state = 'live'
 ),
 
@@ -21,16 +25,13 @@ owners as (
     select * from {{ ref('stg_hubspot__owners') }}
 ),
 
-contacts as (
-    select
-        contact_id,
-        lower(email) as email
-    from {{ ref('int_contacts') }}
-    where record_state = 'live' and email is not null
-),
-
 verdicts as (
-    select * from {{ ref('int_access_verdicts') }}
+    select
+        customer_id,
+        is_enabled,
+        is_churned,
+        reason_code
+    from {{ ref('int_access_verdicts') }}
 ),
 
 -- A subsidiary has its parent's domain by right, and a domain of many is a provider's.
@@ -42,11 +43,17 @@ shared_domains as (
             as company_ids
     from companies
     left join customers on companies.company_id = customers.customer_id
-    where companies.domain is not null
+    where
+        companies.domain in (
+            select several.domain
+            from companies as several
+            where several.domain is not null
+            group by several.domain
+            having count(*) between 2 and 10
+        )
     group by companies.domain
     having
         count(distinct companies.head_id) > 1
-        and count(*) <= 10
         and count(customers.customer_id) > 0
 ),
 
@@ -106,21 +113,24 @@ owners_gone as (
     group by enabled.owner_id
 ),
 
-emails_of_several as (
-    select email
-    from contacts
-    group by email
-    having count(*) > 1
-),
-
 shared_emails as (
     select
-        min(contacts.contact_id) as contact_id,
-        string_agg(contacts.contact_id, ', ' order by contacts.contact_id)
-            as contact_ids
-    from contacts
-    inner join emails_of_several on contacts.email = emails_of_several.email
-    group by emails_of_several.email
+        min(contact_id) as contact_id,
+        string_agg(contact_id, ', ' order by contact_id) as contact_ids
+    from {{ ref('int_contacts_sharing_email') }}
+    group by email
+),
+
+domains_with_access as (
+    select
+        lower(customers.domain) as domain,
+        min(customers.customer_id) as customer_id,
+        min(coalesce(customers.name, 'company')) as name
+    from customers
+    inner join verdicts on customers.customer_id = verdicts.customer_id
+    where customers.domain is not null and verdicts.is_enabled
+    group by lower(customers.domain)
+    having count(*) = 1
 ),
 
 -- A person of a churned customer is no problem, and every one of them would be here;
@@ -135,34 +145,31 @@ of_churned as (
         and not verdicts.is_enabled
 ),
 
+with_address_of_others as (
+    select
+        of_churned.contact_id,
+        domains.customer_id,
+        domains.name
+    from of_churned
+    inner join {{ ref('int_contacts') }} as contacts
+        on of_churned.contact_id = contacts.contact_id
+    inner join domains_with_access as domains
+        on split_part(lower(contacts.email), '@', 2) = domains.domain
+    where contacts.record_state = 'live'
+),
+
 of_others_too as (
-    select distinct memberships.contact_id
+    select memberships.contact_id
     from {{ ref('int_memberships') }} as memberships
-    inner join of_churned on memberships.contact_id = of_churned.contact_id
+    inner join with_address_of_others as addressed
+        on memberships.contact_id = addressed.contact_id
     inner join verdicts on memberships.customer_id = verdicts.customer_id
     where not verdicts.is_churned or verdicts.is_enabled
 ),
 
 of_churned_only as (
-    select
-        contacts.contact_id,
-        split_part(contacts.email, '@', 2) as domain
-    from contacts
-    inner join of_churned on contacts.contact_id = of_churned.contact_id
-    left join of_others_too on contacts.contact_id = of_others_too.contact_id
-    where of_others_too.contact_id is null
-),
-
-domains_with_access as (
-    select
-        lower(customers.domain) as domain,
-        min(customers.customer_id) as customer_id,
-        min(coalesce(customers.name, 'company')) as name
-    from customers
-    inner join verdicts on customers.customer_id = verdicts.customer_id
-    where customers.domain is not null and verdicts.is_enabled
-    group by lower(customers.domain)
-    having count(*) = 1
+    select * from with_address_of_others
+    where contact_id not in (select others.contact_id from of_others_too as others)
 )
 
 select
@@ -224,10 +231,9 @@ select
     'warning' as severity,
     'CONTACT_IN_CHURNED_COMPANY_ONLY' as kind,
     'contacts' as object_type,
-    of_churned_only.contact_id as object_id,
-    domains.customer_id as detail,
+    contact_id as object_id,
+    customer_id as detail,
     'This person belongs to no customer but churned ones, and has an e-mail address of '
-    || domains.name || ' (' || domains.customer_id || '), which has access: associate '
+    || name || ' (' || customer_id || '), which has access: associate '
     || 'that company.' as what_to_do
 from of_churned_only
-inner join domains_with_access as domains on of_churned_only.domain = domains.domain

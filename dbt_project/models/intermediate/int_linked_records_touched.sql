@@ -1,3 +1,5 @@
+{{ config(meta={'rows': 'changes'}) }}
+
 -- Records that may belong to another company than when that was last built; one empty
 -- row for all of them.
 {% if by_rows() %}

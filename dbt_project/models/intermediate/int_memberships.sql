@@ -1,7 +1,7 @@
 {{ config(
     materialized='rebuilt_rows',
     unique_key=['contact_id'],
-    meta={'rows': 'people'},
+    meta={'rows': 'people', 'looked_up_by': ['customer_id']},
 ) }}
 
 -- depends_on: {{ ref('int_contacts_touched') }}

@@ -1,3 +1,5 @@
+{{ config(meta={'rows': 'changes'}) }}
+
 -- Deals and commerce subscriptions whose line items may add up to something else than
 -- when that was last built; one empty row for all of them.
 {% if by_rows() %}

@@ -1,7 +1,7 @@
 {{ config(
     materialized='rebuilt_rows',
     unique_key=['from_type', 'from_id'],
-    meta={'rows': 'associations'},
+    meta={'rows': 'associations', 'looked_up_by': ['to_type', 'to_id']},
 ) }}
 
 -- What models read: whose company a record is, and what was sold with it.

@@ -1,15 +1,7 @@
 -- Every change of access is explained: flags that no event accounts for were changed
 -- behind the project's back.
 with events as (
-    select
-        customer_id,
-        to_level,
-        to_enabled,
-        row_number() over (
-            partition by customer_id
-            order by event_id desc
-        ) as age
-    from {{ ref('access_events') }}
+    {{ newest_events() }}
 )
 
 select
@@ -18,7 +10,7 @@ select
     events.to_level
 from {{ ref('access') }} as published
 left join events
-    on published.customer_id = events.customer_id and events.age = 1
+    on published.customer_id = events.customer_id
 where
     published.version > 0
     and (

@@ -13,7 +13,7 @@ import hashlib
 import sys
 from collections.abc import Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -31,9 +31,6 @@ from pipelines.hubspot.state import (
 from pipelines.warehouse import Connection
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
-
-# However sure the bookkeeping is, once a day everything is built from raw.
-_BUILT_WHOLE_EVERY = timedelta(days=1)
 
 # Columns, names and meanings: a change of these may concern any model.
 _DEFINITIONS = TABLES.keys() - {"associations", "owners"}
@@ -83,7 +80,9 @@ def take_due(
         everything
         or not known
         or not _stand(connection)
-        or now - known[0][0] >= _BUILT_WHOLE_EVERY
+        # What is decided by the date is built by rows too; and however sure the
+        # bookkeeping is, so much of it a day is enough.
+        or _day(now) != _day(known[0][0])
         or changes & _DEFINITIONS
     ):
         return Due(run_id, project, now)
@@ -96,6 +95,11 @@ def take_due(
         # Of the other tables ops.raw_changes has the records (macros/by_rows.sql).
         {"whole_tables": sorted(whole_raw_changes(connection))},
     )
+
+
+def _day(instant: datetime) -> date:
+    """The day of int_clock."""
+    return instant.astimezone(UTC).date()
 
 
 def _stand(connection: Connection) -> bool:

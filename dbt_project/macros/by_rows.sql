@@ -26,6 +26,7 @@
         'linked_records': ('int_linked_records_touched', 'object_id'),
         'priced_records': ('int_priced_records_touched', 'parent_id'),
         'people': ('int_contacts_touched', 'contact_id'),
+        'contracts': ('int_subscriptions_touched', 'object_id'),
         'addresses': ('int_addresses_touched', 'email'),
     }.get(node.config.meta.get('rows')) -%}
     {{- return(known_by is none or not run_query(
@@ -63,6 +64,8 @@
         select object_type, object_id from {{ touched('int_linked_records_touched') }}
     {%- elif rows == 'priced_records' -%}
         select parent_type, parent_id from {{ touched('int_priced_records_touched') }}
+    {%- elif rows == 'contracts' -%}
+        select object_type, object_id from {{ touched('int_subscriptions_touched') }}
     {%- elif rows == 'addresses' -%}
         select email from {{ touched('int_addresses_touched') }}
     {%- elif rows == 'published_people' -%}

@@ -190,7 +190,8 @@ def test_dbt_by_hand_has_everything_built(synced: Warehouse, tmp_path: Path) -> 
         ("a table was written", False),
         ("a definition was written", True),
         ("another project", True),
-        ("a day", True),
+        ("the rest of the day", False),
+        ("midnight", True),
         ("a run that came to nothing", True),
         ("a crash while models were built", True),
         ("--full", True),
@@ -240,7 +241,9 @@ def test_everything_is_built_unless_the_run_before_left_it_built(
     if meanwhile == "a crash while models were built":
         run(2)
         due = run(3)
-    elif meanwhile == "a day":
+    elif meanwhile == "the rest of the day":
+        due = run(2, now + timedelta(hours=23, minutes=59))
+    elif meanwhile == "midnight":
         due = run(2, now + timedelta(days=1))
     else:
         due = run(2, full=meanwhile == "--full")

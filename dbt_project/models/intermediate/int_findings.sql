@@ -35,7 +35,10 @@ urls as (
 ),
 
 companies as (
-    select * from {{ ref('stg_hubspot__companies') }}
+    select
+        company_id,
+        owner_id
+    from {{ ref('stg_hubspot__companies') }}
 ),
 
 -- Who has left HubSpot can do nothing about a finding.

@@ -4,7 +4,16 @@ with customers as (
 ),
 
 verdicts as (
-    select * from {{ ref('int_access_verdicts') }}
+    select
+        customer_id,
+        rule,
+        is_evidence_lost,
+        access_level,
+        is_enabled,
+        reason_code,
+        evidence_object_type,
+        evidence_object_id
+    from {{ ref('int_access_verdicts') }}
 ),
 
 overrides as (

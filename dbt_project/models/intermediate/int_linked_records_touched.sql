@@ -1,4 +1,4 @@
-{{ config(meta={'rows': 'changes'}) }}
+{{ config(meta={'rows': 'changes'}, tags=['every_raw_table']) }}
 
 -- Records that may belong to another company than when that was last built; one empty
 -- row for all of them.

@@ -18,11 +18,18 @@ published as (
 ),
 
 contacts as (
-    select * from {{ ref('stg_hubspot__contacts') }}
+    select
+        contact_id,
+        record_state
+    from {{ ref('stg_hubspot__contacts') }}
+    {{ only_rows_to_build() }}
 ),
 
 customers as (
-    select * from {{ ref('int_customers') }}
+    select
+        customer_id,
+        record_state
+    from {{ ref('int_customers') }}
 ),
 
 kept as (

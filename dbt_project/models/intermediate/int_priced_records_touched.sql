@@ -1,4 +1,4 @@
-{{ config(meta={'rows': 'changes'}) }}
+{{ config(meta={'rows': 'changes'}, tags=['every_raw_table']) }}
 
 -- Deals and commerce subscriptions whose line items may add up to something else than
 -- when that was last built; one empty row for all of them.

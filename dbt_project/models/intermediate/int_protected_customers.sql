@@ -14,7 +14,10 @@ policy as (
 ),
 
 customers as (
-    select * from {{ ref('int_customers') }}
+    select
+        customer_id,
+        coalesce(surviving_customer_id, customer_id) as verdict_of
+    from {{ ref('int_customers') }}
 ),
 
 named as (
@@ -45,7 +48,7 @@ surviving as (
         named.property,
         named.value,
         named.note,
-        coalesce(customers.surviving_customer_id, customers.customer_id) as verdict_of
+        customers.verdict_of
     from named
     inner join customers on named.customer_id = customers.customer_id
 ),
@@ -53,8 +56,9 @@ surviving as (
 decided as (
     select
         customer_id,
-        coalesce(surviving_customer_id, customer_id) as verdict_of
+        verdict_of
     from customers
+    where verdict_of in (select surviving.verdict_of from surviving)
     union
     select
         customer_id,

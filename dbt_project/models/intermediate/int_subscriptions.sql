@@ -1,10 +1,19 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'contracts'},
+) }}
+
+-- depends_on: {{ ref('int_subscriptions_touched') }}
 -- Every subscription with its status today. An end date that has passed and a
 -- cancellation stay evidence whatever became of the record; anything else about a
 -- record that is gone, or has lost its customer, is unknown: absence says nothing.
 with subscriptions as (
     select * from {{ ref('int_subscriptions_from_deals') }}
+    {{ only_rows_to_build() }}
     union all
     select * from {{ ref('int_subscriptions_from_commerce') }}
+    {{ only_rows_to_build() }}
 ),
 
 links as (
@@ -27,7 +36,11 @@ paused_customers as (
 ),
 
 access as (
-    select * from {{ ref('int_access_before_run') }}
+    select
+        customer_id,
+        reason_code,
+        access_until
+    from {{ ref('int_access_before_run') }}
 ),
 
 owned as (
@@ -37,6 +50,7 @@ owned as (
         links.customer_id is not null as is_linked,
         published.status as published_status,
         published.ends_on as published_ends_on,
+        published.customer_id as published_customer_id,
         clock.today
     from subscriptions
     left join links
@@ -151,6 +165,9 @@ select
         when (published_status is distinct from status) then published_status
     end as evidence_old_value,
     published_status,
+    published_ends_on,
+    published_customer_id,
+    is_customer_paused,
     declared_status,
     updated_at
 from overdue

@@ -1,12 +1,23 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'contracts'},
+) }}
+
+-- depends_on: {{ ref('int_subscriptions_touched') }}
 -- HubSpot's own subscription records. Their status property and its values differ
 -- between portals; what policy does not know is unknown, never a guess.
 with records as (
     select * from {{ ref('stg_hubspot__subscriptions') }}
+    {{ only_rows_to_build("'subscriptions', subscription_record_id") }}
 ),
 
 policy_values as (
     select * from {{ ref('stg_hubspot__policy_values') }}
-    where object_type = 'subscriptions' and kind = 'text'
+    where
+        object_type = 'subscriptions'
+        and kind = 'text'
+    {{ and_only_rows_to_build('object_type, object_id') }}
 ),
 
 policy as (

@@ -1,8 +1,16 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['object_type', 'object_id'],
+    meta={'rows': 'contracts'},
+) }}
+
+-- depends_on: {{ ref('int_subscriptions_touched') }}
 -- Deals that are or were subscriptions: won, in a stage that policy calls one, or
 -- already in the app. A deal that is in the app and no longer won was annulled
 -- (`lost`), or is unclear (`unknown`): reopened, in a stage nobody knows, ignored.
 with deals as (
     select * from {{ ref('stg_hubspot__deals') }}
+    {{ only_rows_to_build("'deals', deal_id") }}
 ),
 
 judged as (

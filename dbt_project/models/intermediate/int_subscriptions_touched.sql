@@ -1,0 +1,76 @@
+{{ config(meta={'rows': 'changes'}) }}
+
+-- Deals and commerce subscriptions of which something else may be said than when
+-- int_subscriptions was last built; one empty row for all of them.
+with published as (
+    select
+        before.subscription_id,
+        before.status,
+        before.ends_on,
+        coalesce(aliases.survivor_id, before.customer_id) as customer_id
+    from {{ ref('int_subscriptions_before_run') }} as before
+    left join {{ ref('int_company_aliases') }} as aliases
+        on before.customer_id = aliases.alias_id
+),
+
+paused_customers as (
+    select customer_id from {{ ref('int_pause_evidence') }}
+),
+
+changed as (
+    select
+        object_type,
+        object_id
+    from {{ ref('int_linked_records_touched') }}
+    union
+    select
+        parent_type,
+        parent_id
+    from {{ ref('int_priced_records_touched') }}
+)
+
+{% if by_rows() %}
+    select
+        object_type,
+        object_id
+    from changed
+    -- Where raw has not changed, neither of the two was built for this run.
+    where
+        object_type in ('', 'deals', 'subscriptions')
+        and exists (select 1 from ops.raw_changes)
+    union
+    select
+        object_type,
+        id as object_id
+    from ops.raw_changes
+    where table_name in ('deals', 'subscriptions')
+    union
+    -- What app says of it now, or that its customer pauses, which it read as well; of
+    -- one past due also what app says of its customer.
+    select
+        built.object_type,
+        built.object_id
+    from {{ touched('int_subscriptions') }} as built
+    left join published on built.subscription_id = published.subscription_id
+    left join paused_customers on built.customer_id = paused_customers.customer_id
+    where
+        (published.status is distinct from built.published_status)
+        or (published.ends_on is distinct from built.published_ends_on)
+        or (published.customer_id is distinct from built.published_customer_id)
+        or (paused_customers.customer_id is not null) <> built.is_customer_paused
+        or built.published_status = 'past_due'
+    union
+    select
+        case split_part(published.subscription_id, ':', 1)
+            when 'deal' then 'deals' else 'subscriptions'
+        end as object_type,
+        split_part(published.subscription_id, ':', 2) as object_id
+    from published
+    left join {{ touched('int_subscriptions') }} as built
+        on published.subscription_id = built.subscription_id
+    where built.subscription_id is null
+{% else %}
+    select
+        '' as object_type,
+        '' as object_id
+{% endif %}

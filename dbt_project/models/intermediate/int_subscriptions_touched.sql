@@ -2,34 +2,34 @@
 
 -- Deals and commerce subscriptions of which something else may be said than when
 -- int_subscriptions was last built; one empty row for all of them.
-with published as (
-    select
-        before.subscription_id,
-        before.status,
-        before.ends_on,
-        coalesce(aliases.survivor_id, before.customer_id) as customer_id
-    from {{ ref('int_subscriptions_before_run') }} as before
-    left join {{ ref('int_company_aliases') }} as aliases
-        on before.customer_id = aliases.alias_id
-),
-
-paused_customers as (
-    select customer_id from {{ ref('int_pause_evidence') }}
-),
-
-changed as (
-    select
-        object_type,
-        object_id
-    from {{ ref('int_linked_records_touched') }}
-    union
-    select
-        parent_type,
-        parent_id
-    from {{ ref('int_priced_records_touched') }}
-)
-
 {% if by_rows() %}
+    with published as (
+        select
+            before.subscription_id,
+            before.status,
+            before.ends_on,
+            coalesce(aliases.survivor_id, before.customer_id) as customer_id
+        from {{ ref('int_subscriptions_before_run') }} as before
+        left join {{ ref('int_company_aliases') }} as aliases
+            on before.customer_id = aliases.alias_id
+    ),
+
+    paused_customers as (
+        select customer_id from {{ ref('int_pause_evidence') }}
+    ),
+
+    changed as (
+        select
+            object_type,
+            object_id
+        from {{ ref('int_linked_records_touched') }}
+        union
+        select
+            parent_type,
+            parent_id
+        from {{ ref('int_priced_records_touched') }}
+    )
+
     select
         object_type,
         object_id
@@ -70,6 +70,11 @@ changed as (
         on published.subscription_id = built.subscription_id
     where built.subscription_id is null
 {% else %}
+    -- depends_on: {{ ref('int_subscriptions_before_run') }}
+    -- depends_on: {{ ref('int_company_aliases') }}
+    -- depends_on: {{ ref('int_pause_evidence') }}
+    -- depends_on: {{ ref('int_linked_records_touched') }}
+    -- depends_on: {{ ref('int_priced_records_touched') }}
     select
         '' as object_type,
         '' as object_id

@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral') }}
-
 {{ before_run('customers', [
     ('customer_id', 'text'), ('name', 'text'), ('domain', 'text'), ('phone', 'text'),
     ('address', 'text'), ('city', 'text'), ('state', 'text'), ('zip', 'text'),

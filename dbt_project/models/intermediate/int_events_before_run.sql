@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral') }}
-
 select
     customer_id,
     occurred_at,

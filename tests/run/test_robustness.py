@@ -161,6 +161,13 @@ class Postgres:
         self.handle.stop()
         self.handle.start()
 
+    def crash(self) -> None:
+        """All of its processes end where they stand; the next start recovers."""
+        os.kill(self.handle.get_pid(), signal.SIGQUIT)
+        while (self.handle.pgdata / "postmaster.pid").exists():
+            time.sleep(0.05)
+        self.handle.start()
+
     @contextmanager
     def files_no_larger_than(self, size: int) -> Iterator[None]:
         """Its files may not grow beyond so many bytes: to a server, that is a disk
@@ -249,6 +256,22 @@ def test_a_database_that_is_restarted_in_the_middle_of_a_sync_ends_it_with_1(
     assert "Traceback" not in outcome.err
     assert app_rows(on_postgres.warehouse) == before
     on_postgres.recovers(hubsync)
+
+
+def test_a_sync_after_a_crash_of_the_server_builds_everything_and_changes_nothing(
+    on_postgres: World, own_server: Postgres, hubsync: Hubsync
+) -> None:
+    """What is made anew from raw is not in the server's log, so a crash empties it."""
+    assert hubsync("sync").code == 0
+    before = app_rows(on_postgres.warehouse)
+    own_server.crash()
+    customers = "select count(*) from intermediate.int_customers"
+    assert query(on_postgres.warehouse, customers) == [(0,)]
+    assert app_rows(on_postgres.warehouse) == before
+    on_postgres.edit()
+    assert hubsync("sync").code == 0
+    assert query(on_postgres.warehouse, customers) != [(0,)]
+    on_postgres.is_exact()
 
 
 def test_a_database_that_is_down_is_said_with_its_name(

@@ -15,7 +15,7 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 
 from pipelines import models, ops
-from pipelines.hubspot.state import note_raw_records, note_raw_tables
+from pipelines.hubspot.state import ensure_state, note_raw_records, note_raw_tables
 from pipelines.transform import release, transform
 from pipelines.warehouse import Warehouse
 from sandbox import Portal
@@ -190,6 +190,7 @@ def test_dbt_by_hand_has_everything_built(synced: Warehouse, tmp_path: Path) -> 
         ("a table was written", False),
         ("a definition was written", True),
         ("another project", True),
+        ("a crash of the database", True),
         ("the rest of the day", False),
         ("midnight", True),
         ("a run that came to nothing", True),
@@ -219,6 +220,9 @@ def test_everything_is_built_unless_the_run_before_left_it_built(
 
     with warehouse.connect() as connection:
         ops.create_tables(connection)
+        ensure_state(connection)
+        connection.execute("create schema intermediate")
+        connection.execute("create table intermediate.int_clock as select 1 as now_at")
     first = run(1)
     assert first.selection == ()
     with warehouse.connect() as connection:
@@ -231,6 +235,9 @@ def test_everything_is_built_unless_the_run_before_left_it_built(
             note_raw_tables(connection, ["pipelines"])
     if meanwhile == "another project":
         monkeypatch.setattr(models, "fingerprint", lambda: "other files")
+    if meanwhile == "a crash of the database":
+        with warehouse.connect() as connection:
+            connection.execute("delete from intermediate.int_clock")
     if meanwhile == "a run that came to nothing":
         with warehouse.connect() as connection:
             connection.execute(

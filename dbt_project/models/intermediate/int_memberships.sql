@@ -20,7 +20,8 @@ published as (
 contacts as (
     select
         contact_id,
-        record_state
+        record_state,
+        split_part(lower(email), '@', 2) as email_domain
     from {{ ref('stg_hubspot__contacts') }}
     {{ only_rows_to_build() }}
 ),
@@ -37,6 +38,7 @@ kept as (
         published.contact_id,
         published.customer_id,
         contacts.record_state as contact_state,
+        contacts.email_domain,
         published.is_primary,
         published.labels
     from published
@@ -58,6 +60,7 @@ select
     links.contact_id,
     links.customer_id,
     contacts.record_state as contact_state,
+    contacts.email_domain,
     links.is_primary,
     links.labels
 from links
@@ -67,6 +70,7 @@ select
     contact_id,
     customer_id,
     contact_state,
+    email_domain,
     is_primary,
     labels
 from kept

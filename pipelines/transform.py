@@ -188,16 +188,17 @@ def _parsed(warehouse: Warehouse, options: list[str]) -> Manifest:
     if known is None or known[0] != of:
         kept = _Kept(warehouse, database)
         manifest = kept.read()
+        if manifest is None or known is not None:
+            # Of another project, or what parsing leaves behind, must not be frozen.
+            _last_parsed.pop(warehouse.target, None)
+            gc.unfreeze()
         if manifest is None:
             outcome = _invoke(dbtRunner(), ["parse", *options])
             if not isinstance(outcome.result, Manifest):
                 raise _project_error(outcome)
             manifest = outcome.result
             kept.write(manifest)
-        if known is not None:  # what it replaces must not stay behind as frozen
-            _last_parsed.clear()
-            known = None
-            gc.unfreeze()
+            del outcome
             gc.collect()
         known = _last_parsed[warehouse.target] = of, manifest
         # Looking through it for garbage again and again was a twelfth of a run.

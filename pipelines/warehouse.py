@@ -41,7 +41,8 @@ Target = Literal["duckdb", "postgres"]
 _LOCK_KEY = zlib.crc32(b"hubsync")
 # Of every session, dlt's and dbt's too. Who waits for a lock without end is a sync that
 # never ends, and everyone else waits behind it.
-# The default of 4 MB has every join of a large portal write files.
+# The default of 4 MB has every join of a large portal write files. To compile them, as
+# a server may do by default, pays for queries of many seconds, and these are none.
 _SESSION = "-ctimezone=UTC -clock_timeout=60s -cwork_mem=64MB -cjit=off"
 _BUSY = (
     "Another sync is running on {where}. This one did nothing; the next scheduled "

@@ -3,10 +3,10 @@
     that a thousand changes cost the same among ten thousand records and a million.
 
     Which rows those are is said by `meta.rows`, one of the words of rows_to_build; the
-    model itself reads nothing but them where by_rows() is true. (`changes` are those
-    models that say it to others.) Everything is built
-    where anybody but hubsync runs dbt, where hubsync builds everything, and where a raw
-    table that the model descends from has changed and nobody noted in which records.
+    model itself reads nothing but them where by_rows() is true. (`changes` has none: so
+    say the models that tell others theirs.) Everything is built where anybody but
+    hubsync runs dbt, where hubsync builds everything, and where a raw table that the
+    model descends from has changed and nobody noted in which records.
 -#}
 {% macro by_rows(node=none) -%}
     {%- set node = node or model -%}

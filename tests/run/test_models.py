@@ -87,7 +87,8 @@ class Everybody(People):
 
     def of_companies(self, chance: random.Random) -> None:
         portal = self.portal
-        one, other, third = chance.sample(portal.live_ids("companies"), 3)
+        staying = [c for c in portal.live_ids("companies") if c not in self.leaving]
+        one, other, third = chance.sample(staying, 3)
         portal.merge("companies", one, other)
         portal.archive("companies", third)
         if gone := portal.archived_ids("companies"):
@@ -98,6 +99,18 @@ class Everybody(People):
         won = {"dealname": "First", "pipeline": "default", "dealstage": "closedwon"}
         deal = self.portal.create("deals", won)
         self.portal.associate("deals", deal, "companies", company)
+
+    def of_addresses(self, chance: random.Random, *, apart: bool) -> None:
+        """Several contacts get one address, or most of them one of their own."""
+        portal = self.portal
+        shared = "office@example.com"
+        live = portal.live_ids("contacts")
+        if apart:
+            records = [(c, portal.record("contacts", c)) for c in live]
+            live = [c for c, r in records if r and r["properties"]["email"] == shared]
+        for contact in chance.sample(live, min(12, max(0, len(live) - 1))):
+            address = f"{contact}@example.com" if apart else shared
+            portal.update("contacts", contact, {"email": address})
 
     def of_deals(self, chance: random.Random) -> None:
         for deal in chance.sample(self.portal.live_ids("deals"), 5):
@@ -124,6 +137,7 @@ def test_after_any_edits_what_a_run_builds_equals_building_everything(
         for company in others[number : number + 1]:
             people.first_deal(company)
         people.of_deals(chance)
+        people.of_addresses(chance, apart=bool(number % 2))
         if number % 2:
             people.of_companies(chance)
         else:

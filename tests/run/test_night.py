@@ -40,7 +40,6 @@ BETWEEN = timedelta(minutes=10)
 OUTAGES = (0.3, 0.31, 0.55, 0.8)  # when HubSpot answers nothing, as shares of the night
 LEAVING = 4  # customers in the night: fewer than the breaker would hold
 WARM = 6  # runs until everything is loaded that stays
-ENGINES = ["duckdb", "postgres"] if HOURS >= 12 else ["duckdb"]
 NOISE = 1.05, 15 * 2**20  # of resident memory: a share, and bytes
 
 
@@ -161,7 +160,6 @@ def memory(pid: int) -> int:
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("warehouse", ENGINES, indirect=True)
 def test_a_night_of_edits_and_faults_ends_exact_with_flat_memory_and_few_alerts(
     request: pytest.FixtureRequest,
     synced: Warehouse,

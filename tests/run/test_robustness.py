@@ -310,6 +310,35 @@ def killing(world: World, table: str) -> Callable[[], bool]:
     return act
 
 
+@pytest.mark.parametrize(("killed", "code"), [(1, 0), (2, 1)])
+def test_a_connection_that_is_killed_while_it_takes_the_lock_is_made_once_more(
+    on_postgres: World,
+    hubsync: Hubsync,
+    monkeypatch: pytest.MonkeyPatch,
+    killed: int,
+    code: int,
+) -> None:
+    opened, before = Warehouse._open, app_rows(on_postgres.warehouse)
+    left = [killed]
+
+    def and_killed(self: Warehouse) -> Any:
+        raw = opened(self)
+        if left[0]:
+            left[0] -= 1
+            end = f"select pg_terminate_backend({raw.info.backend_pid}, 5000)"
+            administer(on_postgres.superuser, end)
+        return raw
+
+    monkeypatch.setattr(Warehouse, "_open", and_killed)
+    outcome = hubsync("sync")
+    assert outcome.code == code, outcome.err
+    assert not left[0]
+    assert ("ended the connection that was to hold the lock" in outcome.err) is (
+        code == 1
+    )
+    assert app_rows(on_postgres.warehouse) == before
+
+
 @pytest.mark.parametrize(
     ("table", "churned"), [("hubspot_raw.companies", False), ("app.access", True)]
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import re
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pipelines.proposal import Proposal
     from pipelines.sync import Finished
     from pipelines.warehouse import Warehouse
+
+_USUAL_GARBAGE = gc.get_threshold()
 
 _EXAMPLES = """
 examples:
@@ -81,7 +84,6 @@ def command() -> NoReturn:
     look for garbage after every 700 objects: what dlt and dbt load at the start are a
     million that stay."""
     import atexit
-    import gc
 
     gc.set_threshold(50_000)
     code = main()
@@ -383,6 +385,7 @@ def _run(arguments: argparse.Namespace) -> int:
             terminal.print_round(outcome, changed)
 
     every = resident.parse_interval(arguments.every)
+    gc.set_threshold(*_USUAL_GARBAGE)  # a process that stays must not grow
     resident.run(every, target=arguments.target, told=told)
     return 0
 

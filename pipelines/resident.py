@@ -8,7 +8,6 @@ the morning.
 
 from __future__ import annotations
 
-import gc
 import re
 import signal
 import threading
@@ -50,7 +49,6 @@ def run(
     where the first run does: a service that never worked should not look alive.
     """
     stop = stop or threading.Event()
-    gc.set_threshold(700, 10, 10)  # Python's own (cli.py): what stays must not grow
     ran = False
     with _stopped_by_signals(stop):
         while not stop.is_set():

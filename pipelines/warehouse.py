@@ -309,33 +309,34 @@ class Warehouse:
                 raw.rollback()
             raw.close()
 
-    def _locked(self, busy: AlreadyRunning) -> Any:
+    def _locked(self, busy: AlreadyRunning, *, again: bool = True) -> Any:
         """A connection to PostgreSQL that has the lock. One that is ended meanwhile has
-        done nothing yet, so another is tried; raises `busy`, DatabaseUnavailable."""
-        for last in (False, True):
-            raw = self._open()
-            try:
-                with raw.cursor() as cursor:
-                    # Of the transaction, which is open until the end: a pooler that
-                    # hands out connections per transaction would lose a lock of the
-                    # session, or keep it for ever. Between its statements it has no
-                    # snapshot, so it holds back no vacuum.
-                    cursor.execute("set local idle_in_transaction_session_timeout = 0")
-                    cursor.execute("select pg_try_advisory_xact_lock(%s)", (_LOCK_KEY,))
-                    if cursor.fetchone()[0]:
-                        return raw
-            except psycopg2.Error as error:
+        done nothing yet, so another is tried. Raises `busy`, DatabaseUnavailable."""
+        raw, locked = self._open(), False
+        try:
+            with raw.cursor() as cursor:
+                # Of the transaction, which is open until the end: a pooler that hands
+                # out connections per transaction would lose a lock of the session, or
+                # keep it for ever. Between its statements it has no snapshot, so it
+                # holds back no vacuum.
+                cursor.execute("set local idle_in_transaction_session_timeout = 0")
+                cursor.execute("select pg_try_advisory_xact_lock(%s)", (_LOCK_KEY,))
+                locked = bool(cursor.fetchone()[0])
+        except psycopg2.Error as error:
+            if not raw.closed:
+                raise
+            if again:
+                return self._locked(busy, again=False)
+            raise DatabaseUnavailable(
+                f"The {self.describe()} ended the connection that was to hold the lock "
+                f"({_first_line(error)}). Nothing was read or changed; run again."
+            ) from None
+        finally:
+            if not locked:
                 raw.close()
-                if last:
-                    raise DatabaseUnavailable(
-                        f"The {self.describe()} ended the connection that was to hold "
-                        f"the lock ({_first_line(error)}). Nothing was read or "
-                        "changed; run again."
-                    ) from None
-                continue
-            raw.close()
+        if not locked:
             raise busy
-        raise AssertionError("the second try returns or raises")
+        return raw
 
     def confirm_lock(self) -> None:
         """Before something is written that a second sync must not be writing as well.

@@ -44,14 +44,8 @@
             and history.object_id = verdicts.evidence_object_id
             and history.property = verdicts.evidence_property
             and history.value = verdicts.evidence_value
-            -- Evidence that the app has already stays as it was written. As text first:
-            -- to read a hundred thousand objects takes as long as all else.
-            and case
-                when verdicts.evidence = before.evidence then false
-                else
-                    cast(verdicts.evidence as {{ json_type() }})
-                    is distinct from cast(before.evidence as {{ json_type() }})
-            end
+            -- Evidence that the app has already stays as it was written.
+            and {{ json_differs('verdicts.evidence', 'before.evidence') }}
     where not coalesce(plan.held, false)
 {%- endmacro %}
 
@@ -98,17 +92,13 @@
     inner join unsaid on verdicts.customer_id = unsaid.customer_id
 {%- endmacro %}
 
+{#- Whether a row of access, of now or before this run, is not what its verdict says. -#}
 {% macro says_something_else(access, verdicts) -%}
     {{ differs([
         'access_level', 'is_enabled', 'is_churned', 'reason_code', 'effective_at',
         'access_until',
     ], access, verdicts) }}
-    or case
-        when cast({{ access }}.evidence as text) = {{ verdicts }}.evidence then false
-        else
-            {{ access }}.evidence
-            is distinct from cast({{ verdicts }}.evidence as {{ json_type() }})
-    end
+    or {{ json_differs('cast(' ~ access ~ '.evidence as text)', verdicts ~ '.evidence') }}
 {%- endmacro %}
 
 {#- A customer that the app had before us has no event yet: its first one says what it

@@ -1,4 +1,5 @@
-{#- An index on what a table is merged on, so that a merge of a few rows reads a few.
+{#- An index on what a table is merged on, or looked up by under another name, so that a
+    few rows are read as a few.
     DuckDB joins by hashing, and an index there would only slow its writes. -#}
 {% macro merge_key_index(relation, columns, name='key') -%}
     {{ return(adapter.dispatch('merge_key_index', 'hubsync')(relation, columns, name)) }}

@@ -58,19 +58,7 @@ compared as (
         customers_with_events.customer_id is not null as has_events,
         verdicts.customer_id is not null
         and (
-            (access.access_level is distinct from verdicts.access_level)
-            or (access.is_enabled is distinct from verdicts.is_enabled)
-            or (access.reason_code is distinct from verdicts.reason_code)
-            or (access.is_churned is distinct from verdicts.is_churned)
-            or (access.effective_at is distinct from verdicts.effective_at)
-            or (access.access_until is distinct from verdicts.access_until)
-            -- As text first, which is cheap, and mostly the same.
-            or case
-                when access.evidence = verdicts.evidence then false
-                else
-                    cast(access.evidence as {{ json_type() }})
-                    is distinct from cast(verdicts.evidence as {{ json_type() }})
-            end
+            {{ says_something_else('access', 'verdicts') }}
         ) as is_access_different
     from customers
     cross join clock

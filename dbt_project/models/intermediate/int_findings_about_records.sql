@@ -67,18 +67,18 @@ enabled as (
     where verdicts.is_enabled
 ),
 
-unpeopled as (
+members as (
+    select distinct customer_id
+    from {{ ref('int_memberships') }}
+    where contact_state = 'live'
+),
+
+peopled as (
     select
         enabled.customer_id,
-        count(*) over () as customers
+        {{ is_exception('members.customer_id is null') }} as lacks_people
     from enabled
-    where not exists (
-        select 1
-        from {{ ref('int_memberships') }} as memberships
-        where
-            memberships.customer_id = enabled.customer_id
-            and memberships.contact_state = 'live'
-    )
+    left join members on enabled.customer_id = members.customer_id
 ),
 
 called_customers as (
@@ -194,9 +194,8 @@ select
     cast(null as text) as detail,
     'It has access, and no contact is associated, so the app knows nobody there: '
     || 'associate its people.' as what_to_do
-from unpeopled
--- As is_exception() has it.
-where 5 * customers <= (select count(*) from enabled)
+from peopled
+where lacks_people
 union all
 select
     'info' as severity,

@@ -21,14 +21,7 @@ links as (
 ),
 
 published as (
-    select
-        before.subscription_id,
-        before.status,
-        before.ends_on,
-        coalesce(aliases.survivor_id, before.customer_id) as customer_id
-    from {{ ref('int_subscriptions_before_run') }} as before
-    left join {{ ref('int_company_aliases') }} as aliases
-        on before.customer_id = aliases.alias_id
+    select * from {{ ref('int_subscriptions_before_run') }}
 ),
 
 paused_customers as (

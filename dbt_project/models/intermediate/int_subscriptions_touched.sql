@@ -4,14 +4,7 @@
 -- int_subscriptions was last built; one empty row for all of them.
 {% if by_rows() %}
     with published as (
-        select
-            before.subscription_id,
-            before.status,
-            before.ends_on,
-            coalesce(aliases.survivor_id, before.customer_id) as customer_id
-        from {{ ref('int_subscriptions_before_run') }} as before
-        left join {{ ref('int_company_aliases') }} as aliases
-            on before.customer_id = aliases.alias_id
+        select * from {{ ref('int_subscriptions_before_run') }}
     ),
 
     paused_customers as (
@@ -71,7 +64,6 @@
     where built.subscription_id is null
 {% else %}
     -- depends_on: {{ ref('int_subscriptions_before_run') }}
-    -- depends_on: {{ ref('int_company_aliases') }}
     -- depends_on: {{ ref('int_pause_evidence') }}
     -- depends_on: {{ ref('int_linked_records_touched') }}
     -- depends_on: {{ ref('int_priced_records_touched') }}

@@ -17,7 +17,7 @@
     {%- set relation = this.incorporate(type=kind) -%}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main') -%}
-        {{ without_nested_loops() if not (config.get('meta').rows and by_rows()) }}
+        {{ without_nested_loops() if not looks_up() }}
         {%- if existing is not none %}
         drop {{ existing.type }} if exists {{ this }} cascade;
         {%- endif %}
@@ -32,4 +32,9 @@
     {%- do persist_docs(relation, model) -%}
     {%- do adapter.commit() -%}
     {{ return({'relations': [relation]}) }}
+{%- endmacro %}
+
+{% macro looks_up() -%}
+    {%- set meta = config.get('meta') -%}
+    {{- return(meta.looks_up or (meta.rows and by_rows())) -}}
 {%- endmacro %}

@@ -119,6 +119,25 @@ class Everybody(People):
         company = chance.choice(self.portal.live_ids("companies"))
         self.portal.associate("deals", deal, "companies", company)
 
+    def of_access(self, *, given: bool) -> None:
+        """Those who are late with a payment get access all the same, or no longer."""
+        until = self.portal.clock.now().date() + timedelta(days=9)
+        granted = {
+            "app_access_override": "grant",
+            "app_access_override_until": until.isoformat(),
+        }
+        late = {
+            edge[3]
+            for edge in self.portal.edges()
+            if edge[0] == "subscriptions"
+            and edge[2] == "companies"
+            and (record := self.portal.record("subscriptions", edge[1]))
+            and record["properties"].get("hs_status") == "past_due"
+        }
+        for company in sorted(late & {*self.portal.live_ids("companies")}):
+            change = granted if given else dict.fromkeys(granted, "")
+            self.portal.update("companies", company, change)
+
 
 def test_after_any_edits_what_a_run_builds_equals_building_everything(
     synced: Warehouse, portal: Portal, hubsync: Hubsync
@@ -138,6 +157,7 @@ def test_after_any_edits_what_a_run_builds_equals_building_everything(
             people.first_deal(company)
         people.of_deals(chance)
         people.of_addresses(chance, apart=bool(number % 2))
+        people.of_access(given=bool(number % 2))
         if number % 2:
             people.of_companies(chance)
         else:

@@ -34,7 +34,7 @@ SAMPLE = {
     "duckdb": (
         "assert_absence_revokes_nothing",
         "accepted_values_churn_signals_effect__churn__pause__none",
-        "primary_key_int_access_facts_customer_id",
+        "primary_key_int_access_verdicts_of_survivors_customer_id",
         "primary_key_findings_finding_id",
     ),
     "postgres": (

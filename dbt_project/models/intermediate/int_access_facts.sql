@@ -1,3 +1,5 @@
+{{ config(materialized='rebuilt_view') }}
+
 -- Everything a verdict is made of, one row per customer that is not merged away.
 with customers as (
     select * from {{ ref('int_customers') }}

@@ -1,3 +1,5 @@
+{{ config(materialized='rebuilt_view') }}
+
 -- Which rule decides, first match wins (DESIGN, section 5); 9 is the parent company.
 -- Nothing else about access is judged anywhere.
 with facts as (

@@ -1,3 +1,5 @@
+{{ config(materialized='rebuilt_view') }}
+
 -- Customers with the access of a parent have its verdict, whichever explicit rule it
 -- rests on. A parent that is missing, unclear, or never bought anything is no evidence,
 -- and neither is a circle: then the verdict stands as it was.

@@ -11,20 +11,15 @@ with signals as (
     select * from {{ ref('int_property_signals') }}
 ),
 
-dates as (
-    select
-        object_type,
-        object_id,
-        property,
-        value,
-        day
-    from {{ ref('stg_hubspot__policy_values') }}
-    where kind = 'date'
-),
-
 links as (
     select * from {{ ref('int_records_linked_to_customers') }}
-    where object_type in (select signals.object_type from signals)
+    where
+        (object_type, object_id) in (
+            select
+                signals.object_type,
+                signals.object_id
+            from signals
+        )
 ),
 
 seen as (
@@ -62,7 +57,7 @@ select
     owned.value,
     owned.updated_at,
     owned.date_property,
-    dates.value as date_value,
+    owned.date_value,
     cast(coalesce(
         case
             when
@@ -70,9 +65,9 @@ select
                 and cast(date_set.changed_at at time zone 'UTC' as date)
                 < cast(value_set.changed_at at time zone 'UTC' as date)
                 then greatest(
-                    dates.day, cast(value_set.changed_at at time zone 'UTC' as date)
+                    owned.day, cast(value_set.changed_at at time zone 'UTC' as date)
                 )
-            else dates.day
+            else owned.day
         end,
         cast(owned.closed_at at time zone 'UTC' as date),
         seen.first_seen_on,
@@ -81,11 +76,6 @@ select
     ) as date) as effective_on
 from owned
 cross join {{ ref('int_clock') }} as clock
-left join dates
-    on
-        owned.object_type = dates.object_type
-        and owned.object_id = dates.object_id
-        and owned.date_property = dates.property
 left join seen
     on
         owned.object_type = seen.object_type
@@ -100,8 +90,8 @@ left join history as value_set
         and owned.value = value_set.value
 left join history as date_set
     on
-        dates.object_type = date_set.object_type
-        and dates.object_id = date_set.object_id
-        and dates.property = date_set.property
-        and dates.value = date_set.value
+        owned.object_type = date_set.object_type
+        and owned.object_id = date_set.object_id
+        and owned.date_property = date_set.property
+        and owned.date_value = date_set.value
 where owned.customer_id is not null

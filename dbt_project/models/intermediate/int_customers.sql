@@ -2,11 +2,7 @@
 -- stage or a grant that says so, has the access of such a parent, or is in the app
 -- already. Nobody leaves this list.
 with recursive subscriptions as (
-    select * from {{ ref('int_subscriptions') }}
-),
-
-companies as (
-    select * from {{ ref('stg_hubspot__companies') }}
+    select customer_id from {{ ref('int_subscriptions') }}
 ),
 
 aliases as (
@@ -14,7 +10,7 @@ aliases as (
 ),
 
 published as (
-    select * from {{ ref('int_customers_before_run') }}
+    select customer_id from {{ ref('int_customers_before_run') }}
 ),
 
 by_lifecycle as (
@@ -98,7 +94,7 @@ known as (
         urls.url_base || companies.company_id as hubspot_url,
         companies.created_at as hubspot_created_at,
         companies.updated_at as hubspot_updated_at
-    from companies
+    from {{ ref('stg_hubspot__companies') }} as companies
     left join owners on companies.owner_id = owners.owner_id
     left join urls on true
     left join aliases as parents on companies.parent_company_id = parents.alias_id
@@ -125,8 +121,9 @@ lost as (
         published.hubspot_url,
         published.hubspot_created_at,
         published.hubspot_updated_at
-    from published
-    left join companies on published.customer_id = companies.company_id
+    from {{ ref('int_customers_before_run') }} as published
+    left join {{ ref('stg_hubspot__companies') }} as companies
+        on published.customer_id = companies.company_id
     where companies.company_id is null
 ),
 

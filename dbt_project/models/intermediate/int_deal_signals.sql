@@ -5,7 +5,8 @@
 ) }}
 
 -- Deals in a stage that policy calls churn evidence: the stage a row names, or, where
--- it names none, lost in the pipeline it names, or in every renewal pipeline.
+-- it names none, lost in the pipeline it names, or in every renewal pipeline; and what
+-- they say of its day.
 with deals as (
     select * from {{ ref('int_deals_judged') }}
     where
@@ -16,12 +17,27 @@ with deals as (
 policy as (
     select * from {{ ref('churn_signals') }}
     where object_type = 'deals' and property is null
+),
+
+dates as (
+    select
+        object_id,
+        property,
+        value,
+        day
+    from {{ ref('stg_hubspot__policy_values') }}
+    where
+        object_type = 'deals'
+        and kind = 'date'
+    {{ and_only_rows_to_build('object_id') }}
 )
 
 select
     policy.code,
     policy.effect,
     policy.date_property,
+    dates.value as date_value,
+    dates.day,
     'deals' as object_type,
     deals.deal_id as object_id,
     'dealstage' as property,
@@ -43,3 +59,5 @@ inner join policy
                 deals.stage_id = policy.stage
                 or lower(deals.stage_label) = lower(policy.stage)
         end
+left join dates
+    on deals.deal_id = dates.object_id and policy.date_property = dates.property

@@ -1,6 +1,15 @@
+{{ config(meta={'looks_up': true}) }}
+
 {%- set abouts = [
-    'access', 'customers', 'records', 'deals', 'contracts', 'values', 'policy',
+    'access', 'customers', 'companies', 'people', 'deals', 'contracts', 'values',
+    'policy',
 ] -%}
+{%- set ids = {
+    'companies': 'company_id',
+    'contacts': 'contact_id',
+    'deals': 'deal_id',
+    'subscriptions': 'subscription_record_id',
+} -%}
 -- All findings with the record and customer they are about, and who in HubSpot has to
 -- do something about them.
 with findings as (
@@ -48,33 +57,20 @@ owners as (
 ),
 
 owned as (
-    select
-        'companies' as object_type,
-        company_id as object_id,
-        owner_id
-    from companies
-    where company_id in (select findings.object_id from findings)
-    union all
-    select
-        'contacts' as object_type,
-        contact_id as object_id,
-        owner_id
-    from {{ ref('stg_hubspot__contacts') }}
-    where contact_id in (select findings.object_id from findings)
-    union all
-    select
-        'deals' as object_type,
-        deal_id as object_id,
-        owner_id
-    from {{ ref('stg_hubspot__deals') }}
-    where deal_id in (select findings.object_id from findings)
-    union all
-    select
-        'subscriptions' as object_type,
-        subscription_record_id as object_id,
-        owner_id
-    from {{ ref('stg_hubspot__subscriptions') }}
-    where subscription_record_id in (select findings.object_id from findings)
+    {%- for object_type, id in ids.items() %}
+        select
+            '{{ object_type }}' as object_type,
+            {{ id }} as object_id,
+            owner_id
+        from {{ ref('stg_hubspot__' ~ object_type) }}
+        where
+            {{ id }} in (
+                select findings.object_id
+                from findings
+                where findings.object_type = '{{ object_type }}'
+            )
+        {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 described as (

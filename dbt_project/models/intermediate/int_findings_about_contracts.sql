@@ -1,16 +1,20 @@
 -- Subscriptions whose dates or amounts cannot be right, and renewals left open.
 with subscriptions as (
-    select * from {{ ref('int_subscriptions') }}
-    where record_state = 'live'
-),
-
-line_items as (
     select
-        parent_type,
-        parent_id,
+        customer_id,
+        object_type,
+        object_id,
+        is_linked,
+        status,
+        plan_code,
         starts_on,
-        currencies
-    from {{ ref('int_line_items_summarised') }}
+        ends_on,
+        quantity,
+        amount,
+        currency,
+        mrr
+    from {{ ref('int_subscriptions') }}
+    where record_state = 'live'
 ),
 
 links as (
@@ -33,7 +37,17 @@ entered_twice as (
         min(object_id) as object_id,
         string_agg(object_id, ', ' order by object_id) as object_ids
     from running
-    where plan_code is not null
+    -- Nearly none has another of its plan, and then there is nothing to compare.
+    where
+        (customer_id, object_type, plan_code) in (
+            select
+                several.customer_id,
+                several.object_type,
+                several.plan_code
+            from running as several
+            group by several.customer_id, several.object_type, several.plan_code
+            having count(*) > 1
+        )
     group by
         customer_id,
         object_type,
@@ -44,6 +58,33 @@ entered_twice as (
         amount,
         currency
     having count(*) > 1
+),
+
+-- Days that somebody set; the one on which a deal was closed is none.
+sold as (
+    select
+        subscriptions.object_type,
+        subscriptions.object_id,
+        subscriptions.ends_on,
+        subscriptions.currency,
+        line_items.currencies,
+        coalesce(policy_dates.starts_on, line_items.starts_on) as starts_on,
+        subscriptions.status not in ('ended', 'canceled')
+        and subscriptions.currency <> line_items.currencies as has_currencies_mixed
+    from subscriptions
+    left join {{ ref('int_policy_dates') }} as policy_dates
+        on
+            subscriptions.object_type = policy_dates.object_type
+            and subscriptions.object_id = policy_dates.object_id
+    left join {{ ref('int_line_items_summarised') }} as line_items
+        on
+            subscriptions.object_type = line_items.parent_type
+            and subscriptions.object_id = line_items.parent_id
+),
+
+contradicted as (
+    select * from sold
+    where ends_on < starts_on or has_currencies_mixed
 ),
 
 -- Not every open renewal that is late, only where the contract has run out meanwhile.
@@ -93,24 +134,13 @@ union all
 select
     'warning' as severity,
     'SUBSCRIPTION_ENDS_BEFORE_START' as kind,
-    subscriptions.object_type,
-    subscriptions.object_id,
+    object_type,
+    object_id,
     cast(null as text) as detail,
-    'It ends on ' || subscriptions.ends_on || ', before it starts on '
-    || coalesce(policy_dates.starts_on, line_items.starts_on)
+    'It ends on ' || ends_on || ', before it starts on ' || starts_on
     || '; the end counts: correct one of the two.' as what_to_do
-from subscriptions
--- Days that somebody set; the one on which a deal was closed is none.
-left join {{ ref('int_policy_dates') }} as policy_dates
-    on
-        subscriptions.object_type = policy_dates.object_type
-        and subscriptions.object_id = policy_dates.object_id
-left join line_items
-    on
-        subscriptions.object_type = line_items.parent_type
-        and subscriptions.object_id = line_items.parent_id
-where
-    subscriptions.ends_on < coalesce(policy_dates.starts_on, line_items.starts_on)
+from contradicted
+where ends_on < starts_on
 union all
 select
     'warning' as severity,
@@ -137,20 +167,13 @@ union all
 select
     'warning' as severity,
     'CURRENCIES_MIXED' as kind,
-    subscriptions.object_type,
-    subscriptions.object_id,
+    object_type,
+    object_id,
     cast(null as text) as detail,
-    'It is in ' || subscriptions.currency || ', its line items are in '
-    || line_items.currencies || '; they are added up as if they were one: use one '
-    || 'currency.' as what_to_do
-from subscriptions
-inner join line_items
-    on
-        subscriptions.object_type = line_items.parent_type
-        and subscriptions.object_id = line_items.parent_id
-where
-    subscriptions.status not in ('ended', 'canceled')
-    and subscriptions.currency <> line_items.currencies
+    'It is in ' || currency || ', its line items are in ' || currencies
+    || '; they are added up as if they were one: use one currency.' as what_to_do
+from contradicted
+where has_currencies_mixed
 union all
 select
     'warning' as severity,

@@ -86,6 +86,10 @@ judged as (
 overdue as (
     select
         judged.*,
+        case when judged.published_status = 'past_due' then access.reason_code end
+            as published_reason_code,
+        case when judged.published_status = 'past_due' then access.access_until end
+            as published_access_until,
         case
             when
                 judged.is_customer_paused
@@ -160,6 +164,8 @@ select
     published_status,
     published_ends_on,
     published_customer_id,
+    published_reason_code,
+    published_access_until,
     is_customer_paused,
     declared_status,
     updated_at

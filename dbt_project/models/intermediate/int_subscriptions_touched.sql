@@ -46,12 +46,15 @@
     from {{ touched('int_subscriptions') }} as built
     left join published on built.subscription_id = published.subscription_id
     left join paused_customers on built.customer_id = paused_customers.customer_id
+    left join {{ ref('int_access_before_run') }} as access
+        on built.customer_id = access.customer_id and published.status = 'past_due'
     where
         (published.status is distinct from built.published_status)
         or (published.ends_on is distinct from built.published_ends_on)
         or (published.customer_id is distinct from built.published_customer_id)
         or (paused_customers.customer_id is not null) <> built.is_customer_paused
-        or built.published_status = 'past_due'
+        or (access.reason_code is distinct from built.published_reason_code)
+        or (access.access_until is distinct from built.published_access_until)
     union
     select
         case split_part(published.subscription_id, ':', 1)
@@ -64,6 +67,7 @@
     where built.subscription_id is null
 {% else %}
     -- depends_on: {{ ref('int_subscriptions_before_run') }}
+    -- depends_on: {{ ref('int_access_before_run') }}
     -- depends_on: {{ ref('int_pause_evidence') }}
     -- depends_on: {{ ref('int_linked_records_touched') }}
     -- depends_on: {{ ref('int_priced_records_touched') }}

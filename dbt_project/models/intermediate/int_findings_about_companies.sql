@@ -1,4 +1,4 @@
--- Companies and people that may be one, and what customers with access lack.
+-- Companies that may be one, customers without a subscription, and owners who left.
 with customers as (
     select
         customer_id,
@@ -67,20 +67,6 @@ enabled as (
     where verdicts.is_enabled
 ),
 
-members as (
-    select distinct customer_id
-    from {{ ref('int_memberships') }}
-    where contact_state = 'live'
-),
-
-peopled as (
-    select
-        enabled.customer_id,
-        {{ is_exception('members.customer_id is null') }} as lacks_people
-    from enabled
-    left join members on enabled.customer_id = members.customer_id
-),
-
 called_customers as (
     select distinct policy_values.object_id as customer_id
     from {{ ref('stg_hubspot__policy_values') }} as policy_values
@@ -111,57 +97,6 @@ owners_gone as (
     left join owners on enabled.owner_id = owners.owner_id
     where enabled.owner_id is not null and coalesce(owners.is_archived, true)
     group by enabled.owner_id
-),
-
-shared_emails as (
-    select
-        min(contact_id) as contact_id,
-        string_agg(contact_id, ', ' order by contact_id) as contact_ids
-    from {{ ref('int_contacts_sharing_email') }}
-    group by email
-),
-
-domains_with_access as (
-    select
-        lower(customers.domain) as domain,
-        min(customers.customer_id) as customer_id,
-        min(coalesce(customers.name, 'company')) as name
-    from customers
-    inner join verdicts on customers.customer_id = verdicts.customer_id
-    where customers.domain is not null and verdicts.is_enabled
-    group by lower(customers.domain)
-    having count(*) = 1
-),
-
--- A person of a churned customer is no problem, and every one of them would be here;
--- a person whose address says that they work for a customer with access is.
-with_address_of_others as (
-    select distinct
-        memberships.contact_id,
-        domains.customer_id,
-        domains.name
-    from {{ ref('int_memberships') }} as memberships
-    inner join verdicts on memberships.customer_id = verdicts.customer_id
-    inner join domains_with_access as domains
-        on memberships.email_domain = domains.domain
-    where
-        memberships.contact_state = 'live'
-        and verdicts.is_churned
-        and not verdicts.is_enabled
-),
-
-of_others_too as (
-    select memberships.contact_id
-    from {{ ref('int_memberships') }} as memberships
-    inner join with_address_of_others as addressed
-        on memberships.contact_id = addressed.contact_id
-    inner join verdicts on memberships.customer_id = verdicts.customer_id
-    where not verdicts.is_churned or verdicts.is_enabled
-),
-
-of_churned_only as (
-    select * from with_address_of_others
-    where contact_id not in (select others.contact_id from of_others_too as others)
 )
 
 select
@@ -188,17 +123,6 @@ from owners_gone
 union all
 select
     'info' as severity,
-    'CUSTOMER_WITHOUT_CONTACT' as kind,
-    'companies' as object_type,
-    customer_id as object_id,
-    cast(null as text) as detail,
-    'It has access, and no contact is associated, so the app knows nobody there: '
-    || 'associate its people.' as what_to_do
-from peopled
-where lacks_people
-union all
-select
-    'info' as severity,
     'CUSTOMER_WITHOUT_SUBSCRIPTION' as kind,
     'companies' as object_type,
     customer_id as object_id,
@@ -208,24 +132,3 @@ select
         as what_to_do
 from bought
 where lacks_subscription
-union all
-select
-    'warning' as severity,
-    'CONTACTS_SHARE_EMAIL' as kind,
-    'contacts' as object_type,
-    contact_id as object_id,
-    cast(null as text) as detail,
-    'Contacts ' || contact_ids || ' have one e-mail address, so a login cannot be told '
-    || 'whose it is: merge them, or correct the address.' as what_to_do
-from shared_emails
-union all
-select
-    'warning' as severity,
-    'CONTACT_IN_CHURNED_COMPANY_ONLY' as kind,
-    'contacts' as object_type,
-    contact_id as object_id,
-    customer_id as detail,
-    'This person belongs to no customer but churned ones, and has an e-mail address of '
-    || name || ' (' || customer_id || '), which has access: associate '
-    || 'that company.' as what_to_do
-from of_churned_only

@@ -56,7 +56,7 @@
 {% macro stage_verdicts() -%}
     {{ without_nested_loops() }}
     drop table if exists {{ touched('publish_verdicts') }};
-    create table {{ touched('publish_verdicts') }} as
+    create table {{ touched('publish_verdicts') }} {{ without_autovacuum() }} as
     with newest as (
         {{ newest_events() }}
     ),

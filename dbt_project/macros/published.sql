@@ -33,7 +33,7 @@
     {% call statement('main') -%}
         {{ without_nested_loops() if not by_rows() }}
         drop table if exists {{ staged }};
-        create table {{ staged }} as
+        create table {{ staged }} {{ without_autovacuum() }} as
         select source.*
         from (
             {{ sql }}

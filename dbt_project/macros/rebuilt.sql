@@ -21,7 +21,8 @@
         {%- if existing is not none %}
         drop {{ existing.type }} if exists {{ this }} cascade;
         {%- endif %}
-        create {{ unlogged() if kind == 'table' }} {{ kind }} {{ relation }} as
+        create {{ unlogged() if kind == 'table' }} {{ kind }} {{ relation }}
+        {{ without_autovacuum() if kind == 'table' and index is none }} as
         {{ sql }}
         {%- if index is not none and index | trim %}
         ; {{ index }}

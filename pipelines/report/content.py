@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -133,12 +134,22 @@ class _Questions:
         )
 
     def ask(self, name: str) -> list[Row]:
+        columns, rows = self._answer(name)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def columns(self, name: str) -> defaultdict[str, Sequence[Any]]:
+        """The same by column; nothing in any of them where there is no answer."""
+        columns, rows = self._answer(name)
+        found: defaultdict[str, Sequence[Any]] = defaultdict(tuple)
+        found.update(zip(columns, zip(*rows, strict=True), strict=bool(rows)))
+        return found
+
+    def _answer(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         sql = (_FOLDER / "sql" / f"{name}.sql").read_text(encoding="utf-8")
         if not set(_TABLE.findall(sql)) <= self._known:
-            return []
-        found = self._connection.execute(sql)
-        columns = self._connection.columns
-        return [dict(zip(columns, row, strict=True)) for row in found]
+            return [], []
+        rows = self._connection.execute(sql)
+        return self._connection.columns, rows
 
     def one(self, name: str) -> Row | None:
         return next(iter(self.ask(name)), None)
@@ -162,7 +173,7 @@ def read(warehouse: Warehouse, limit_minutes: float) -> Content:
         runs = ask.ask("runs")
         calls = {row["day"]: row for row in ask.ask("calls_by_day")}
         beginning = ask.one("beginning")
-        customers = ask.ask("customers")
+        customers = _columns(names, ask, waiting, beginning)
         return Content(
             written_at=now,
             status=status,
@@ -201,8 +212,8 @@ def read(warehouse: Warehouse, limit_minutes: float) -> Content:
             failed_runs=sum(int(row["failed"]) for row in calls.values()),
             all_runs=sum(int(row["runs"]) for row in calls.values()),
             charts=_charts(ask, now.date(), calls, runs, moves),
-            customers=_columns(names, customers, ask, waiting),
-            customer_count=len(customers),
+            customers=customers,
+            customer_count=len(customers["id"]),
         )
 
 
@@ -369,44 +380,48 @@ def _charts(
 
 
 def _columns(
-    names: Names, customers: list[Row], ask: _Questions, waiting: list[Row]
+    names: Names, ask: _Questions, waiting: list[Row], beginning: Row | None
 ) -> Row:
-    """All customers by column: smaller than rows, and quicker to search."""
-    place = {row["customer_id"]: at for at, row in enumerate(customers)}
-    facts = [names.fact(row["evidence"]) or {} for row in customers]
-    changes = [row for row in ask.ask("changes") if row["customer_id"] in place]
-    held = {row["customer_id"]: row for row in waiting}
+    """All customers by column: smaller than rows, and quicker to make and to search."""
+    customers, changes = ask.columns("customers"), ask.columns("changes")
+    place = {id: at for at, id in enumerate(customers["customer_id"])}
+    facts = [names.fact(told) or {} for told in customers["evidence"]]
     return {
-        "id": [row["customer_id"] for row in customers],
-        "name": [row["name"] for row in customers],
-        "domain": [row["domain"] for row in customers],
-        "state": [row["record_state"] for row in customers],
-        "level": [row["access_level"] for row in customers],
-        "on": [int(bool(row["is_enabled"])) for row in customers],
-        "decided": [int(row["access_level"] is not None) for row in customers],
-        "reason": [row["reason_code"] for row in customers],
-        "until": [_epoch(row["access_until"]) for row in customers],
-        "since": [_epoch(row["effective_at"]) for row in customers],
+        "id": customers["customer_id"],
+        "name": customers["name"],
+        "domain": customers["domain"],
+        "state": customers["record_state"],
+        "level": customers["access_level"],
+        "on": _flags(customers["is_enabled"]),
+        "decided": [int(level is not None) for level in customers["access_level"]],
+        "reason": customers["reason_code"],
+        "until": [_epoch(moment) for moment in customers["access_until"]],
+        "since": [_epoch(moment) for moment in customers["effective_at"]],
         "fact": [fact.get("text") for fact in facts],
         "factAt": [_epoch(fact.get("at")) for fact in facts],
-        "factSet": [int(bool(fact.get("set"))) for fact in facts],
+        "factSet": _flags([fact.get("set") for fact in facts]),
         "factBy": [fact.get("by") for fact in facts],
         "factType": [fact.get("object_type") for fact in facts],
         "factId": [fact.get("object_id") for fact in facts],
+        # Who was in the first publication, and when that was.
+        "begun": _flags(customers["is_in_first_publication"]),
+        "began": _epoch(beginning["occurred_at"]) if beginning else None,
         "waits": {
-            str(place[id]): words("changes", row["change_class"] or row["action"])
-            for id, row in held.items()
-            if id in place
+            str(place[row["customer_id"]]): words(
+                "changes", row["change_class"] or row["action"]
+            )
+            for row in waiting
+            if row["customer_id"] in place
         },
         "changes": {
-            "of": [place[row["customer_id"]] for row in changes],
-            "at": [_epoch(row["occurred_at"]) for row in changes],
-            "from": [row["from_level"] for row in changes],
-            "to": [row["to_level"] for row in changes],
-            "was": [int(bool(row["from_enabled"])) for row in changes],
-            "is": [int(bool(row["to_enabled"])) for row in changes],
-            "reason": [row["reason_code"] for row in changes],
-            "by": [row["approved_by"] for row in changes],
+            "of": [place[id] for id in changes["customer_id"]],
+            "at": [_epoch(moment) for moment in changes["occurred_at"]],
+            "from": changes["from_level"],
+            "to": changes["to_level"],
+            "was": _flags(changes["from_enabled"]),
+            "is": _flags(changes["to_enabled"]),
+            "reason": changes["reason_code"],
+            "by": changes["approved_by"],
         },
         "aliases": {
             row["alias_id"]: place[row["customer_id"]]
@@ -418,10 +433,14 @@ def _columns(
         "reasons": {
             code: words("reasons", code)
             for code in sorted(
-                {str(row["reason_code"]) for row in (*customers, *changes)}
+                map(str, {*customers["reason_code"], *changes["reason_code"]})
             )
         },
     }
+
+
+def _flags(found: Sequence[Any]) -> list[int]:
+    return [int(bool(each)) for each in found]
 
 
 def _epoch(moment: datetime | None) -> int | None:

@@ -171,16 +171,23 @@
         url("companies", of.id[at])),
     ];
     const list = make("ol");
-    for (const change of changes.get(at) ?? []) {
-      const c = of.changes;
-      const what = c.was[change] === c.is[change]
-        ? (c.is[change] ? "other level" : "became a customer, without access")
-        : c.is[change] ? "gained access" : "lost access";
-      const levels = (c.from[change] ?? "none") === c.to[change] ? "" : ` (${c.from[change] ?? "none"} → ${c.to[change]})`;
+    const entry = (moment, was, is, from, to, ...why) => {
+      const what = was === is
+        ? (is ? "other level" : "became a customer, without access")
+        : is ? "gained access" : "lost access";
+      const levels = from === to ? "" : ` (${from} → ${to})`;
       list.append(make("li", {},
-        make("span", { class: "quiet" }, instant(c.at[change]), " "), `${what}${levels}: `,
-        `${told(c.reason[change])}`,
-        c.by[change] ? make("span", { class: "quiet" }, " · approved by ", make("bdi", {}, c.by[change])) : ""));
+        make("span", { class: "quiet" }, instant(moment), " "), `${what}${levels}: `, ...why));
+    };
+    const c = of.changes;
+    for (const change of changes.get(at) ?? []) {
+      entry(c.at[change], c.was[change], c.is[change], c.from[change] ?? "none", c.to[change],
+        told(c.reason[change]),
+        c.by[change] ? make("span", { class: "quiet" }, " · approved by ", make("bdi", {}, c.by[change])) : "");
+    }
+    // Its access is as it was then, or there would be a change.
+    if (!changes.has(at) && of.begun[at]) {
+      entry(of.began, 0, of.on[at], "none", of.level[at], "in the first publication");
     }
     if (list.children.length) parts.push(make("p", { class: "quiet" }, "Last changes of access"), list);
     $("answer").replaceChildren(...parts);

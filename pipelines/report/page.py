@@ -159,7 +159,8 @@ def _hash(text: str) -> str:
 
 
 def _packed(data: dict[str, Any]) -> str:
-    return base64.b64encode(zlib.compress(orjson.dumps(data), 9)).decode()
+    # Level 9 takes ten times as long as 5, and saves a tenth of the bytes.
+    return base64.b64encode(zlib.compress(orjson.dumps(data), 5)).decode()
 
 
 def _iso(moment: datetime) -> str:

@@ -209,6 +209,7 @@ def test_the_search_answers_why(opened: Open, duckdb_story: Story) -> None:
     held = next(iter(duckdb_story.churned))
     query.fill(held)
     expect(answer).to_contain_text("would lose access, held for a person")
+    expect(answer).to_contain_text("): in the first publication")
     lost = next(iter(duckdb_story.lost))
     query.fill(lost)
     expect(answer).to_contain_text("Has no access")

@@ -8,10 +8,12 @@ with subscriptions as (
         status,
         plan_code,
         starts_on,
+        starts_on_as_set,
         ends_on,
         quantity,
         amount,
         currency,
+        line_item_currencies,
         mrr
     from {{ ref('int_subscriptions') }}
     where record_state = 'live'
@@ -58,33 +60,6 @@ entered_twice as (
         amount,
         currency
     having count(*) > 1
-),
-
--- Days that somebody set; the one on which a deal was closed is none.
-sold as (
-    select
-        subscriptions.object_type,
-        subscriptions.object_id,
-        subscriptions.ends_on,
-        subscriptions.currency,
-        line_items.currencies,
-        coalesce(policy_dates.starts_on, line_items.starts_on) as starts_on,
-        subscriptions.status not in ('ended', 'canceled')
-        and subscriptions.currency <> line_items.currencies as has_currencies_mixed
-    from subscriptions
-    left join {{ ref('int_policy_dates') }} as policy_dates
-        on
-            subscriptions.object_type = policy_dates.object_type
-            and subscriptions.object_id = policy_dates.object_id
-    left join {{ ref('int_line_items_summarised') }} as line_items
-        on
-            subscriptions.object_type = line_items.parent_type
-            and subscriptions.object_id = line_items.parent_id
-),
-
-contradicted as (
-    select * from sold
-    where ends_on < starts_on or has_currencies_mixed
 ),
 
 -- Not every open renewal that is late, only where the contract has run out meanwhile.
@@ -137,10 +112,10 @@ select
     object_type,
     object_id,
     cast(null as text) as detail,
-    'It ends on ' || ends_on || ', before it starts on ' || starts_on
+    'It ends on ' || ends_on || ', before it starts on ' || starts_on_as_set
     || '; the end counts: correct one of the two.' as what_to_do
-from contradicted
-where ends_on < starts_on
+from subscriptions
+where ends_on < starts_on_as_set
 union all
 select
     'warning' as severity,
@@ -170,10 +145,10 @@ select
     object_type,
     object_id,
     cast(null as text) as detail,
-    'It is in ' || currency || ', its line items are in ' || currencies
+    'It is in ' || currency || ', its line items are in ' || line_item_currencies
     || '; they are added up as if they were one: use one currency.' as what_to_do
-from contradicted
-where has_currencies_mixed
+from subscriptions
+where status not in ('ended', 'canceled') and currency <> line_item_currencies
 union all
 select
     'warning' as severity,

@@ -70,29 +70,42 @@ churned as (
         and signals.effective_on <= clock.today
 ),
 
+-- Of whom the verdict says something that a declaration may contradict.
+decided as (
+    select
+        customer_id,
+        reason_code,
+        evidence_object_type as evidence_type,
+        evidence_object_id as evidence_id,
+        'none' as effect,
+        cast(null as text) as property
+    from verdicts
+    where rule = 3 and evidence_object_type <> 'companies'
+    union all
+    select
+        verdicts.customer_id,
+        verdicts.reason_code,
+        verdicts.evidence_object_type as evidence_type,
+        verdicts.evidence_object_id as evidence_id,
+        'churn' as effect,
+        churned.property
+    from verdicts
+    inner join churned on verdicts.customer_id = churned.customer_id
+    where verdicts.rule in (4, 5)
+),
+
 contradicted as (
     select
         declared.*,
-        verdicts.reason_code,
-        verdicts.evidence_object_type as evidence_type,
-        verdicts.evidence_object_id as evidence_id
-    from declared
-    inner join verdicts on declared.customer_id = verdicts.customer_id
-    left join churned
+        decided.reason_code,
+        decided.evidence_type,
+        decided.evidence_id
+    from decided
+    inner join declared
         on
-            declared.customer_id = churned.customer_id
-            and declared.property = churned.property
-    where
-        (
-            declared.effect = 'none'
-            and verdicts.rule = 3
-            and verdicts.evidence_object_type <> 'companies'
-        )
-        or (
-            declared.effect = 'churn'
-            and verdicts.rule in (4, 5)
-            and churned.customer_id is not null
-        )
+            decided.customer_id = declared.customer_id
+            and decided.effect = declared.effect
+            and coalesce(decided.property, declared.property) = declared.property
 )
 
 select

@@ -128,6 +128,7 @@ select
     access_level,
     status,
     starts_on,
+    starts_on_as_set,
     ends_on,
     case
         when is_customer_paused or record_state = 'merged' then null
@@ -140,6 +141,7 @@ select
     {{ as_money('quantity') }} as quantity,
     {{ as_money('amount') }} as amount,
     currency,
+    line_item_currencies,
     {{ as_money('mrr') }} as mrr,
     overdue_since,
     case

@@ -83,6 +83,8 @@ select
         line_items.starts_on,
         cast(records.created_at at time zone 'UTC' as date)
     ) as starts_on,
+    -- Days that somebody set; the fallback for starts_on is none.
+    coalesce(policy_dates.starts_on, line_items.starts_on) as starts_on_as_set,
     coalesce(policy_dates.ends_on, line_items.ends_on) as ends_on,
     coalesce(
         policy_dates.ends_on_property,
@@ -97,6 +99,7 @@ select
     ) as amount,
     coalesce(records.currency, line_items.currency, portal.company_currency)
         as currency,
+    line_items.currencies as line_item_currencies,
     line_items.mrr,
     records.updated_at
 from records

@@ -60,6 +60,8 @@ select
         line_items.starts_on,
         cast(deals.closed_at at time zone 'UTC' as date)
     ) as starts_on,
+    -- Days that somebody set; the fallback for starts_on is none.
+    coalesce(policy_dates.starts_on, line_items.starts_on) as starts_on_as_set,
     coalesce(policy_dates.ends_on, line_items.ends_on) as ends_on,
     coalesce(
         policy_dates.ends_on_property,
@@ -71,6 +73,7 @@ select
     line_items.quantity,
     coalesce(deals.amount, line_items.amount) as amount,
     coalesce(deals.currency, line_items.currency, portal.company_currency) as currency,
+    line_items.currencies as line_item_currencies,
     coalesce(deals.mrr, line_items.mrr) as mrr,
     deals.updated_at
 from deals

@@ -38,7 +38,8 @@ timed as (
     from events
     inner join runs on events.run_id = runs.run_id
     where
-        events.approved_by is null
+        events.evidence like '%"changed_at"%'  -- else it need not be parsed
+        and events.approved_by is null
         and (cast(events.evidence as json) ->> 'access_ended_at') is null
         and (
             coalesce(events.from_enabled, false) <> events.to_enabled

@@ -1,12 +1,7 @@
--- What HubSpot calls the properties that evidence names.
-select distinct
-    properties.object_type,
-    properties.name,
-    properties.label
-from hubspot_raw.properties as properties
-inner join app.access as access
-    on
-        properties.object_type
-        = (cast(access.evidence as json) ->> 'object_type')
-        and properties.name = (cast(access.evidence as json) ->> 'property')
-where properties.label is not null
+-- What HubSpot calls its properties.
+select
+    object_type,
+    name,
+    label
+from hubspot_raw.properties
+where label is not null

@@ -18,6 +18,7 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main') -%}
         {{ without_nested_loops() if not looks_up() }}
+        {{ without_workers() if var('whole_tables', none) is not none }}
         {%- if existing is not none %}
         drop {{ existing.type }} if exists {{ this }} cascade;
         {%- endif %}

@@ -51,8 +51,10 @@ def write(warehouse: Warehouse, path: Path) -> Written:
     from pipelines.report import content, page
     from pipelines.status import stale_minutes
 
-    found = content.read(warehouse, stale_minutes(None))
-    text = page.render(found).encode()
+    answers = content.Answers(warehouse, stale_minutes(None))
+    with warehouse.checkpointing():
+        found = content.told(answers)
+        text = page.render(found).encode()
     replace(path, text, named_by="--output or HUBSYNC_REPORT")
     return Written(
         path=path,

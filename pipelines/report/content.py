@@ -122,102 +122,107 @@ class Content:
     customer_count: int
 
 
-class _Questions:
-    """The files of `sql/`, asked of one snapshot."""
+class Answers:
+    """What the files of `sql/` ask, answered by one snapshot, and what waits."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._known = set(
-            connection.execute(
-                "select table_schema, table_name from information_schema.tables"
-            )
+    def __init__(self, warehouse: Warehouse, limit_minutes: float) -> None:
+        """Raises HubsyncError where the database cannot be opened; `app` is stale
+        after `limit_minutes`."""
+        self.status = read_status(warehouse, limit_minutes)
+        self.waiting = (
+            evidence.planned(warehouse, decisions.IS_WAITING)
+            if warehouse.holds("ops", "access_plan")
+            else []
         )
+        with warehouse.snapshot() as connection:
+            known = set(
+                connection.execute(
+                    "select table_schema, table_name from information_schema.tables"
+                )
+            )
+            self._answers = {
+                file.stem: _answer(connection, known, file.read_text(encoding="utf-8"))
+                for file in sorted((_FOLDER / "sql").glob("*.sql"))
+            }
 
     def ask(self, name: str) -> list[Row]:
-        columns, rows = self._answer(name)
+        columns, rows = self._answers[name]
         return [dict(zip(columns, row, strict=True)) for row in rows]
-
-    def columns(self, name: str) -> defaultdict[str, Sequence[Any]]:
-        """The same by column; nothing in any of them where there is no answer."""
-        columns, rows = self._answer(name)
-        found: defaultdict[str, Sequence[Any]] = defaultdict(tuple)
-        found.update(zip(columns, zip(*rows, strict=True), strict=bool(rows)))
-        return found
-
-    def _answer(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        sql = (_FOLDER / "sql" / f"{name}.sql").read_text(encoding="utf-8")
-        if not set(_TABLE.findall(sql)) <= self._known:
-            return [], []
-        rows = self._connection.execute(sql)
-        return self._connection.columns, rows
 
     def one(self, name: str) -> Row | None:
         return next(iter(self.ask(name)), None)
 
+    def columns(self, name: str) -> defaultdict[str, Sequence[Any]]:
+        """The same by column; nothing in any of them where there is no answer."""
+        columns, rows = self._answers[name]
+        found: defaultdict[str, Sequence[Any]] = defaultdict(tuple)
+        found.update(zip(columns, zip(*rows, strict=True), strict=bool(rows)))
+        return found
 
-def read(warehouse: Warehouse, limit_minutes: float) -> Content:
-    """Read it all. Raises HubsyncError where the database cannot be opened; `app`
-    is stale after `limit_minutes`."""
+
+def _answer(
+    connection: Connection, known: set[tuple[Any, ...]], sql: str
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    if not set(_TABLE.findall(sql)) <= known:
+        return [], []
+    rows = connection.execute(sql)
+    return connection.columns, rows
+
+
+def told(ask: Answers) -> Content:
+    """What they come to."""
     now = datetime.now(UTC)
-    status = read_status(warehouse, limit_minutes)
-    waiting = (
-        evidence.planned(warehouse, decisions.IS_WAITING)
-        if warehouse.holds("ops", "access_plan")
-        else []
+    names = _names(ask)
+    findings = ask.ask("findings")
+    moves = [_move(names, row) for row in ask.ask("moves")]
+    runs = ask.ask("runs")
+    calls = {row["day"]: row for row in ask.ask("calls_by_day")}
+    beginning = ask.one("beginning")
+    customers = _columns(names, ask, beginning)
+    return Content(
+        written_at=now,
+        status=ask.status,
+        names=names,
+        waiting=[_held(names, row) for row in ask.waiting],
+        losses=ask.ask("losses"),
+        periods=_periods(moves, now),
+        beginning=beginning if beginning and beginning["customers"] else None,
+        findings=_worklist(names, findings),
+        to_fix=len(
+            {
+                (row["object_type"], row["object_id"])
+                for row in findings
+                if row["object_id"] and row["severity"] != "info"
+            }
+        ),
+        settings_to_fix=sum(
+            not row["object_id"] and row["severity"] != "info" for row in findings
+        ),
+        ending=_ending(names, ask.ask("ending")),
+        runs=runs[:_SHOWN_RUNS],
+        last_sync=next(
+            (
+                run
+                for run in runs
+                if run["command"] == "sync" and run["status"] != "running"
+            ),
+            None,
+        ),
+        # By `get`: a database may be older than these columns.
+        budget=next((run for run in runs if run.get("daily_calls")), None),
+        reconciled=_reconciled(ask.one("reconciled")),
+        calls_today=int(calls[now.date()]["api_calls"] or 0)
+        if now.date() in calls
+        else 0,
+        failed_runs=sum(int(row["failed"]) for row in calls.values()),
+        all_runs=sum(int(row["runs"]) for row in calls.values()),
+        charts=_charts(ask, now.date(), calls, runs, moves),
+        customers=customers,
+        customer_count=len(customers["id"]),
     )
-    with warehouse.snapshot() as connection:
-        ask = _Questions(connection)
-        names = _names(ask)
-        findings = ask.ask("findings")
-        moves = [_move(names, row) for row in ask.ask("moves")]
-        runs = ask.ask("runs")
-        calls = {row["day"]: row for row in ask.ask("calls_by_day")}
-        beginning = ask.one("beginning")
-        customers = _columns(names, ask, waiting, beginning)
-        return Content(
-            written_at=now,
-            status=status,
-            names=names,
-            waiting=[_held(names, row) for row in waiting],
-            losses=ask.ask("losses"),
-            periods=_periods(moves, now),
-            beginning=beginning if beginning and beginning["customers"] else None,
-            findings=_worklist(names, findings),
-            to_fix=len(
-                {
-                    (row["object_type"], row["object_id"])
-                    for row in findings
-                    if row["object_id"] and row["severity"] != "info"
-                }
-            ),
-            settings_to_fix=sum(
-                not row["object_id"] and row["severity"] != "info" for row in findings
-            ),
-            ending=_ending(names, ask.ask("ending")),
-            runs=runs[:_SHOWN_RUNS],
-            last_sync=next(
-                (
-                    run
-                    for run in runs
-                    if run["command"] == "sync" and run["status"] != "running"
-                ),
-                None,
-            ),
-            # By `get`: a database may be older than these columns.
-            budget=next((run for run in runs if run.get("daily_calls")), None),
-            reconciled=_reconciled(ask.one("reconciled")),
-            calls_today=int(calls[now.date()]["api_calls"] or 0)
-            if now.date() in calls
-            else 0,
-            failed_runs=sum(int(row["failed"]) for row in calls.values()),
-            all_runs=sum(int(row["runs"]) for row in calls.values()),
-            charts=_charts(ask, now.date(), calls, runs, moves),
-            customers=customers,
-            customer_count=len(customers["id"]),
-        )
 
 
-def _names(ask: _Questions) -> Names:
+def _names(ask: Answers) -> Names:
     return Names(
         types={row["object_type"]: row["label_singular"] for row in ask.ask("types")},
         properties={
@@ -333,7 +338,7 @@ def _reconciled(row: Row | None) -> Row | None:
 
 
 def _charts(
-    ask: _Questions,
+    ask: Answers,
     today: date,
     calls: dict[date, Row],
     runs: list[Row],
@@ -379,9 +384,7 @@ def _charts(
     }
 
 
-def _columns(
-    names: Names, ask: _Questions, waiting: list[Row], beginning: Row | None
-) -> Row:
+def _columns(names: Names, ask: Answers, beginning: Row | None) -> Row:
     """All customers by column: smaller than rows, and quicker to make and to search."""
     customers, changes = ask.columns("customers"), ask.columns("changes")
     place = {id: at for at, id in enumerate(customers["customer_id"])}
@@ -410,7 +413,7 @@ def _columns(
             str(place[row["customer_id"]]): words(
                 "changes", row["change_class"] or row["action"]
             )
-            for row in waiting
+            for row in ask.waiting
             if row["customer_id"] in place
         },
         "changes": {

@@ -23,6 +23,7 @@ from pipelines.report.content import WORDS, Content
 
 _FOLDER = Path(__file__).parent
 _SHOWN = 8  # rows of a list before "show all"
+_LISTED = 2_500  # rows that anybody would read; ops.findings and app have all
 
 
 class _More:
@@ -49,6 +50,7 @@ def render(content: Content) -> str:
         style=Markup(style),
         more=more,
         shown=_SHOWN,
+        listed=_LISTED,
         words=WORDS,
     )
     data = {

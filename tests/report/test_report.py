@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def read(story: Story) -> content.Content:
-    return content.read(story.warehouse, 60)
+    return content.told(content.Answers(story.warehouse, 60))
 
 
 def data_of(html: str) -> dict[str, Any]:
@@ -45,6 +45,19 @@ def test_a_report_that_cannot_be_written_fails_no_sync(story: Story) -> None:
     assert "cannot be written: No such file or directory." in story.printed[0]
     assert "The report was not written" not in story.printed[1]
     assert f"report:          {story.page}" in story.printed[1]
+
+
+def test_of_a_list_that_nobody_would_read_the_rest_is_counted(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = read(story)
+    rows = max((group["rows"] for group in found.findings), key=len)
+    monkeypatch.setattr(page, "_SHOWN", 1)
+    monkeypatch.setattr(page, "_LISTED", len(rows) - 1)
+    html = page.render(found)
+    assert f"Show {len(rows) - 1} of {len(rows)}" in html
+    monkeypatch.setattr(page, "_LISTED", len(rows))
+    assert f"Show all {len(rows)}" in page.render(found)
 
 
 def test_held_changes_have_reason_evidence_and_the_commands(
@@ -216,7 +229,7 @@ def test_one_page_whatever_the_engine(
     for story in (duckdb_story, postgres_story):
         for name, value in story.environment.items():
             monkeypatch.setenv(name, value)
-        found = content.read(story.warehouse, 60)
+        found = content.told(content.Answers(story.warehouse, 60))
         told.append(
             {
                 "sentence": page.sentence(found),
@@ -400,7 +413,7 @@ def test_a_database_from_before_the_budget_was_kept_is_reported_and_upgraded(
 def test_the_headline_counts_in_good_english(duckdb_story: Story) -> None:
     from dataclasses import replace
 
-    found = content.read(duckdb_story.warehouse, 60)
+    found = content.told(content.Answers(duckdb_story.warehouse, 60))
     one = replace(
         found, waiting=found.waiting[:1], to_fix=1, settings_to_fix=0, losses=[]
     )

@@ -406,8 +406,8 @@ def _columns(names: Names, ask: Answers, beginning: Row | None) -> Row:
         "factBy": [fact.get("by") for fact in facts],
         "factType": [fact.get("object_type") for fact in facts],
         "factId": [fact.get("object_id") for fact in facts],
-        # Who was in the first publication, and when that was.
-        "begun": _flags(customers["is_in_first_publication"]),
+        # Whose changes are not listed had one, in the first publication; when that was.
+        "changed": _flags(customers["has_changes"]),
         "began": _epoch(beginning["occurred_at"]) if beginning else None,
         "waits": {
             str(place[row["customer_id"]]): words(

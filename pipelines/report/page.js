@@ -185,8 +185,8 @@
         told(c.reason[change]),
         c.by[change] ? make("span", { class: "quiet" }, " · approved by ", make("bdi", {}, c.by[change])) : "");
     }
-    // Its access is as it was then, or there would be a change.
-    if (!changes.has(at) && of.begun[at]) {
+    // Its access is as it was then, or its changes would be listed.
+    if (!changes.has(at) && of.changed[at]) {
       entry(of.began, 0, of.on[at], "none", of.level[at], "in the first publication");
     }
     if (list.children.length) parts.push(make("p", { class: "quiet" }, "Last changes of access"), list);

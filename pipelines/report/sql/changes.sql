@@ -1,6 +1,6 @@
 -- The last changes of each customer that the search knows, newest first, under the id
 -- that carries on. Not of those, nearly all, whose access is as the first publication
--- gave it: customers.sql tells who was in that.
+-- gave it.
 with events as (
     select
         coalesce(aliases.customer_id, events.customer_id) as customer_id,

@@ -1,10 +1,6 @@
 -- Companies that may be one, customers without a subscription, and owners who left.
 with customers as (
-    select
-        customer_id,
-        name,
-        domain
-    from {{ ref('int_customers') }}
+    select customer_id from {{ ref('int_customers') }}
     where record_state = 'live'
 ),
 
@@ -29,7 +25,6 @@ verdicts as (
     select
         customer_id,
         is_enabled,
-        is_churned,
         reason_code
     from {{ ref('int_access_verdicts') }}
 ),

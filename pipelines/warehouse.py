@@ -213,11 +213,10 @@ class Warehouse:
         if self.target != "duckdb":
             yield
             return
-        with self._turn:
-            raw = self._open()
 
         def checkpoint() -> None:
-            with closing(raw), suppress(duckdb.Error):
+            failed = suppress(duckdb.Error, AlreadyRunning, DatabaseUnavailable)
+            with failed, self._turn, closing(self._open()) as raw:
                 raw.execute("checkpoint")
 
         thread = threading.Thread(target=checkpoint, name="checkpoint")

@@ -14,10 +14,11 @@
 
 {% macro rebuilt(kind, index=none) -%}
     {%- set existing = load_cached_relation(this) -%}
+    {%- set meta = config.get('meta') -%}
     {%- set relation = this.incorporate(type=kind) -%}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main') -%}
-        {{ without_nested_loops() if not looks_up() }}
+        {{ without_nested_loops() if not (meta.looks_up or (meta.rows and by_rows())) }}
         {{ without_workers() if var('whole_tables', none) is not none }}
         {%- if existing is not none %}
         drop {{ existing.type }} if exists {{ this }} cascade;
@@ -34,9 +35,4 @@
     {%- do persist_docs(relation, model) -%}
     {%- do adapter.commit() -%}
     {{ return({'relations': [relation]}) }}
-{%- endmacro %}
-
-{% macro looks_up() -%}
-    {%- set meta = config.get('meta') -%}
-    {{- return(meta.looks_up or (meta.rows and by_rows())) -}}
 {%- endmacro %}

@@ -56,3 +56,18 @@ def test_a_command_that_has_ended_is_in_nobody_s_way(warehouse: Warehouse) -> No
                 "select oid from pg_database where datname = current_database())"
             )
             assert locks == []
+
+
+@pytest.mark.parametrize("target", ["duckdb"], indirect=True)
+def test_a_checkpoint_is_made_beside_other_work(warehouse: Warehouse) -> None:
+    assert warehouse.path is not None
+    log = warehouse.path.with_name(f"{warehouse.path.name}.wal")
+    with warehouse.connect() as connection:
+        connection.execute("create schema mine")
+    with warehouse.lock():  # as in a sync: the file stays open
+        with warehouse.connect() as connection:
+            connection.execute("create table mine.notes as select 1 as note")
+        assert log.stat().st_size > 0
+        with warehouse.checkpointing():
+            pass
+        assert not log.exists() or log.stat().st_size == 0

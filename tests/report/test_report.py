@@ -229,7 +229,7 @@ def test_one_page_whatever_the_engine(
     for story in (duckdb_story, postgres_story):
         for name, value in story.environment.items():
             monkeypatch.setenv(name, value)
-        found = content.told(content.Answers(story.warehouse, 60))
+        found = read(story)
         told.append(
             {
                 "sentence": page.sentence(found),
@@ -413,7 +413,7 @@ def test_a_database_from_before_the_budget_was_kept_is_reported_and_upgraded(
 def test_the_headline_counts_in_good_english(duckdb_story: Story) -> None:
     from dataclasses import replace
 
-    found = content.told(content.Answers(duckdb_story.warehouse, 60))
+    found = read(duckdb_story)
     one = replace(
         found, waiting=found.waiting[:1], to_fix=1, settings_to_fix=0, losses=[]
     )

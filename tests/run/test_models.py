@@ -297,3 +297,18 @@ def test_everything_is_built_unless_the_run_before_left_it_built(
 
 def _source(name: str) -> Any:
     return SimpleNamespace(name=name)
+
+
+@pytest.mark.parametrize("target", ["postgres"], indirect=True)
+def test_autovacuum_leaves_alone_what_the_next_run_drops(synced: Warehouse) -> None:
+    options = dict(
+        query(
+            synced,
+            "select relname, coalesce(array_to_string(reloptions, ','), '') "
+            "from pg_class where relnamespace = 'intermediate'::regnamespace",
+        )
+    )
+    dropped = ("int_customers", "int_access_verdicts", "publish_verdicts")
+    assert {options[name] for name in dropped} == {"autovacuum_enabled=false"}
+    # Built by rows, so it stays, and its dead rows have to go.
+    assert options["int_contacts"] == ""

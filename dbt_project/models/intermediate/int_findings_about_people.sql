@@ -26,22 +26,18 @@ enabled as (
     where verdicts.is_enabled
 ),
 
-peopled as (
-    select customer_id from enabled
-    where
-        customer_id in (
-            select memberships.customer_id
-            from {{ ref('int_memberships') }} as memberships
-            where memberships.contact_state = 'live'
-        )
+members as (
+    select distinct customer_id
+    from {{ ref('int_memberships') }}
+    where contact_state = 'live'
 ),
 
-judged as (
+peopled as (
     select
         enabled.customer_id,
-        {{ is_exception('peopled.customer_id is null') }} as lacks_people
+        {{ is_exception('members.customer_id is null') }} as lacks_people
     from enabled
-    left join peopled on enabled.customer_id = peopled.customer_id
+    left join members on enabled.customer_id = members.customer_id
 ),
 
 shared_emails as (
@@ -123,5 +119,5 @@ select
     cast(null as text) as detail,
     'It has access, and no contact is associated, so the app knows nobody there: '
     || 'associate its people.' as what_to_do
-from judged
+from peopled
 where lacks_people

@@ -25,6 +25,7 @@ named as (
             policy.object_type = policy_values.object_type
             and policy.property = policy_values.property
             and lower(policy.value) = lower(policy_values.value)
+    -- The type again, as a constant: PostgreSQL then reads that of one index.
     where policy_values.object_type = 'companies' and policy_values.kind = 'text'
     union all
     -- The id itself, which portals rarely load as a property.

@@ -395,11 +395,11 @@ def _columns(names: Names, ask: Answers, beginning: Row | None) -> Row:
         "domain": customers["domain"],
         "state": customers["record_state"],
         "level": customers["access_level"],
-        "on": _flags(customers["is_enabled"]),
-        "decided": [int(level is not None) for level in customers["access_level"]],
+        "on": customers["is_enabled"],
+        "decided": customers["is_decided"],
         "reason": customers["reason_code"],
-        "until": [_epoch(moment) for moment in customers["access_until"]],
-        "since": [_epoch(moment) for moment in customers["effective_at"]],
+        "until": customers["access_until"],
+        "since": customers["effective_at"],
         "fact": [fact.get("text") for fact in facts],
         "factAt": [_epoch(fact.get("at")) for fact in facts],
         "factSet": _flags([fact.get("set") for fact in facts]),
@@ -407,7 +407,7 @@ def _columns(names: Names, ask: Answers, beginning: Row | None) -> Row:
         "factType": [fact.get("object_type") for fact in facts],
         "factId": [fact.get("object_id") for fact in facts],
         # Whose changes are not listed had one, in the first publication; when that was.
-        "changed": _flags(customers["has_changes"]),
+        "changed": customers["has_changes"],
         "began": _epoch(beginning["occurred_at"]) if beginning else None,
         "waits": {
             str(place[row["customer_id"]]): words(

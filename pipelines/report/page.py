@@ -23,7 +23,7 @@ from pipelines.report.content import WORDS, Content
 
 _FOLDER = Path(__file__).parent
 _SHOWN = 8  # rows of a list before "show all"
-_LISTED = 2_500  # rows that anybody would read; ops.findings and app have all
+_LISTED = 1_000  # rows that anybody would read; ops.findings and app have all
 
 
 class _More:

@@ -43,8 +43,8 @@ _LOCK_KEY = zlib.crc32(b"hubsync")
 # never ends, and everyone else waits behind it.
 # The default of 4 MB has every join of a large portal write files. To compile them, as
 # a server may do by default, pays for queries of many seconds, and these are none. What
-# is read here was written a moment ago, so it is in memory: PostgreSQL 18 would hand each
-# read of it to a process of its own, for a tenth of the server's time.
+# is read here was written a moment ago, so it is in memory: PostgreSQL 18 would hand
+# each read of it to a process of its own, for a tenth of the server's time.
 _SESSION = (
     "-ctimezone=UTC -clock_timeout=60s -cwork_mem=64MB -cjit=off "
     "-ceffective_io_concurrency=0"

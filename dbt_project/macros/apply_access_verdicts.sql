@@ -55,50 +55,57 @@
     pipelines/publication.py) every customer is asked. -#}
 {% macro stage_verdicts() -%}
     {{ without_nested_loops() }}
-    drop table if exists {{ touched('publish_verdicts') }};
-    create table {{ touched('publish_verdicts') }} {{ without_autovacuum() }} as
+    drop table if exists {{ touched('publish_unsaid') }};
+    create table {{ touched('publish_unsaid') }} {{ without_autovacuum() }} as
     with newest as (
         {{ newest_events() }}
-    ),
-
-    unsaid as (
-        select
-            access.customer_id,
-            newest.customer_id is not null as has_events,
-            newest.to_level as told_level,
-            newest.to_enabled as told_enabled
-        from {{ this }} as access
-        left join newest on access.customer_id = newest.customer_id
-        {%- if not var('app_was_edited') %}
-        where
-            {{ is_without_history('access') }}
-            -- Also where somebody did by hand what the verdict says now.
-            or newest.to_level is distinct from access.access_level
-            or newest.to_enabled is distinct from access.is_enabled
-            or access.customer_id in (
-                select changes.customer_id
-                from {{ ref('int_access_changes') }} as changes
-                where changes.is_access_different
-            )
-        {%- endif %}
     )
 
+    select
+        access.customer_id,
+        newest.customer_id is not null as has_events,
+        newest.to_level as told_level,
+        newest.to_enabled as told_enabled
+    from {{ this }} as access
+    left join newest on access.customer_id = newest.customer_id
+    {%- if not var('app_was_edited') %}
+    where
+        {{ is_without_history('access') }}
+        -- Also where somebody did by hand what the verdict says now.
+        or newest.to_level is distinct from access.access_level
+        or newest.to_enabled is distinct from access.is_enabled
+        or access.customer_id in (
+            select changes.customer_id
+            from {{ ref('int_access_changes') }} as changes
+            where changes.is_access_different
+        )
+    {%- endif %}
+    -- How few they are, else all verdicts are joined to find them.
+    {{ with_statistics(touched('publish_unsaid')) }};
+    drop table if exists {{ touched('publish_verdicts') }};
+    create table {{ touched('publish_verdicts') }} {{ without_autovacuum() }} as
     select
         verdicts.*,
         unsaid.has_events,
         unsaid.told_level,
         unsaid.told_enabled
     from ({{ verdicts_to_apply() }}) as verdicts
-    inner join unsaid on verdicts.customer_id = unsaid.customer_id
+    inner join {{ touched('publish_unsaid') }} as unsaid
+        on verdicts.customer_id = unsaid.customer_id
 {%- endmacro %}
 
 {#- Whether a row of access, of now or before this run, is not what its verdict says. -#}
 {% macro says_something_else(access, verdicts) -%}
+    {{ decides_something_else(access, verdicts) }}
+    or {{ json_differs('cast(' ~ access ~ '.evidence as text)', verdicts ~ '.evidence') }}
+{%- endmacro %}
+
+{#- The same of what is decided, without the evidence. -#}
+{% macro decides_something_else(access, verdicts) -%}
     {{ differs([
         'access_level', 'is_enabled', 'is_churned', 'reason_code', 'effective_at',
         'access_until',
     ], access, verdicts) }}
-    or {{ json_differs('cast(' ~ access ~ '.evidence as text)', verdicts ~ '.evidence') }}
 {%- endmacro %}
 
 {#- A customer that the app had before us has no event yet: its first one says what it

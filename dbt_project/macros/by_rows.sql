@@ -27,6 +27,7 @@
         'priced_records': ('int_priced_records_touched', 'parent_id'),
         'people': ('int_contacts_touched', 'contact_id'),
         'contracts': ('int_subscriptions_touched', 'object_id'),
+        'subscribers': ('int_subscriptions_touched', 'object_id'),
         'addresses': ('int_addresses_touched', 'email'),
     }.get(node.config.meta.get('rows')) -%}
     {{- return(known_by is none or not run_query(
@@ -66,6 +67,11 @@
         select parent_type, parent_id from {{ touched('int_priced_records_touched') }}
     {%- elif rows == 'contracts' -%}
         select object_type, object_id from {{ touched('int_subscriptions_touched') }}
+    {%- elif rows == 'subscribers' -%}
+        select last_customer_id from {{ touched('int_subscriptions_touched') }}
+        union
+        select customer_id from {{ touched('int_subscriptions') }}
+        {{ only_rows_to_build(built='int_subscriptions') }}
     {%- elif rows == 'addresses' -%}
         select email from {{ touched('int_addresses_touched') }}
     {%- elif rows == 'published_people' -%}

@@ -29,11 +29,12 @@
         union
         select trim(told_by_survivor.alias_id), told_by_survivor.survivor_id
         from told_by_survivor
-        left join {{ ref(model) }} as losers
-            on losers.{{ id }} = trim(told_by_survivor.alias_id)
         where
             trim(told_by_survivor.alias_id) not in ('', told_by_survivor.survivor_id)
-            and coalesce(losers.record_state, 'merged') = 'merged'
+            and coalesce(
+                {{ of_loser('record_state', model, id, 'trim(told_by_survivor.alias_id)') }},
+                'merged'
+            ) = 'merged'
     ),
 
     followed as (
@@ -56,7 +57,13 @@
     select
         ended.alias_id,
         ended.survivor_id,
-        coalesce(losers.archived_at, losers.updated_at) as merged_at
+        {{ of_loser('coalesce(archived_at, updated_at)', model, id, 'ended.alias_id') }}
+            as merged_at
     from ended
-    left join {{ ref(model) }} as losers on ended.alias_id = losers.{{ id }}
 {% endmacro %}
+
+{#- Asked for one record, so that PostgreSQL looks each of the few up, and need not read
+    a million for a join. -#}
+{% macro of_loser(expression, model, id, alias_id) -%}
+    (select {{ expression }} from {{ ref(model) }} where {{ id }} = {{ alias_id }})
+{%- endmacro %}

@@ -1,48 +1,57 @@
 -- What publishing would change, one row per customer, before anyone asks whether it
 -- may. `change_id` holds no time: an edit that decides nothing leaves it as it is.
-with verdicts as (
-    select * from {{ ref('int_access_verdicts') }}
+with clock as (
+    select * from {{ ref('int_clock') }}
 ),
 
-access as (
-    select * from {{ ref('int_access_before_run') }}
-),
-
-customers as (
-    select * from {{ ref('int_customers') }}
-),
-
-published as (
-    select * from {{ ref('int_customers_before_run') }}
+-- Nearly nobody: for whom the app would say something else, or has said nothing.
+different as (
+    select
+        customers.customer_id,
+        customers.name,
+        customers.is_new,
+        customers.is_different as is_customer_different,
+        coalesce(verdicts.is_different, false) as is_access_different,
+        verdicts.reason_code,
+        verdicts.access_level,
+        verdicts.is_enabled,
+        verdicts.access_until,
+        verdicts.evidence,
+        verdicts.evidence_object_type,
+        verdicts.evidence_object_id,
+        verdicts.evidence_property,
+        verdicts.evidence_value
+    from {{ ref('int_customers') }} as customers
+    left join {{ ref('int_access_verdicts') }} as verdicts
+        on customers.customer_id = verdicts.customer_id
+    where customers.is_new or customers.is_different or verdicts.is_different
 ),
 
 customers_with_events as (
-    select distinct customer_id from {{ ref('int_events_before_run') }}
-),
-
-clock as (
-    select * from {{ ref('int_clock') }}
+    select distinct customer_id
+    from {{ ref('int_events_before_run') }}
+    where customer_id in (select different.customer_id from different)
 ),
 
 compared as (
     select
-        customers.customer_id,
-        customers.name,
-        verdicts.reason_code,
+        different.customer_id,
+        different.name,
+        different.reason_code,
         access.access_level as from_level,
-        verdicts.access_level as to_level,
+        different.access_level as to_level,
         access.is_enabled as from_enabled,
-        verdicts.is_enabled as to_enabled,
+        different.is_enabled as to_enabled,
         access.access_until as from_until,
-        verdicts.access_until as to_until,
-        verdicts.evidence,
-        verdicts.evidence_object_type as object_type,
-        verdicts.evidence_object_id as object_id,
-        verdicts.evidence_property as property,
-        verdicts.evidence_value as value,
-        published.customer_id is null as is_new,
-        {{ differs(app_customer_columns(), 'customers', 'published') }}
-            as is_customer_different,
+        different.access_until as to_until,
+        different.evidence,
+        different.evidence_object_type as object_type,
+        different.evidence_object_id as object_id,
+        different.evidence_property as property,
+        different.evidence_value as value,
+        different.is_new,
+        different.is_customer_different,
+        different.is_access_different,
         -- Its access ended at its own date; taking the flag away takes nothing more.
         case
             when access.is_enabled and access.access_until <= clock.now_at
@@ -55,18 +64,13 @@ compared as (
         and not (
             coalesce(access.version, 1) = 0 and not coalesce(access.is_enabled, false)
         ) as is_adopted,
-        customers_with_events.customer_id is not null as has_events,
-        verdicts.customer_id is not null
-        and (
-            {{ says_something_else('access', 'verdicts') }}
-        ) as is_access_different
-    from customers
+        customers_with_events.customer_id is not null as has_events
+    from different
     cross join clock
-    left join published on customers.customer_id = published.customer_id
-    left join access on customers.customer_id = access.customer_id
+    left join {{ ref('int_access_before_run') }} as access
+        on different.customer_id = access.customer_id
     left join customers_with_events
-        on customers.customer_id = customers_with_events.customer_id
-    left join verdicts on customers.customer_id = verdicts.customer_id
+        on different.customer_id = customers_with_events.customer_id
 ),
 
 judged as (

@@ -1,6 +1,18 @@
 -- What app.access copies. A merged-away customer has the verdict of its survivor: the
 -- app may still hold sessions under the old id, and a merge is no evidence of churn.
 -- Evidence that says the same as before stays as it was, old value and time included.
+{%- set is_kept %}
+coalesce(
+        access.reason_code = explained.reason_code
+        and access.evidence_object_id is not distinct from explained.evidence_object_id
+        and access.evidence_property is not distinct from explained.evidence_property
+        and access.evidence_value is not distinct from explained.evidence_value
+        and access.inherited_from is not distinct from explained.inherited_from
+        and access.inherited_reason_code
+        is not distinct from explained.inherited_reason_code, false
+    )
+{%- endset %}
+
 with verdicts as (
     select * from {{ ref('int_access_verdicts_inherited') }}
 ),
@@ -69,29 +81,16 @@ select
     explained.evidence_property,
     explained.evidence_value,
     case
-        when
-            access.reason_code = explained.reason_code
-            and (
-                access.evidence_object_id
-                is not distinct from explained.evidence_object_id
-            )
-            and (
-                access.evidence_property
-                is not distinct from explained.evidence_property
-            )
-            and (access.evidence_value is not distinct from explained.evidence_value)
-            and (access.inherited_from is not distinct from explained.inherited_from)
-            and (
-                access.inherited_reason_code
-                is not distinct from explained.inherited_reason_code
-            )
-            then access.evidence
+        when {{ is_kept }} then access.evidence
         when explained.inherited_from is not null
             then {{ json_with('explained.evidence', {
                 'inherited_from': 'explained.inherited_from',
                 'inherited_reason_code': 'explained.inherited_reason_code',
             }) }}
         else explained.evidence
-    end as evidence
+    end as evidence,
+    -- Other evidence is another object, or else another reason.
+    {{ decides_something_else('access', 'explained') }}
+    or not {{ is_kept }} as is_different
 from explained
 left join access on explained.customer_id = access.customer_id

@@ -1,11 +1,13 @@
 -- What a person has overruled by hand, per customer. Deny wins over grant; one
 -- without an end is not in force, and int_findings says so. A merge carries an override
 -- to the survivor, whose own, while in force, wins.
-with policy_values as (
-    select * from {{ ref('stg_hubspot__policy_values') }}
-    where
-        object_type = 'companies'
-        and record_state in ('live', 'archived', 'missing', 'merged')
+with ends as (
+    select
+        object_id,
+        property,
+        value
+    from {{ ref('stg_hubspot__policy_values') }}
+    where object_type = 'companies' and kind = 'date'
 ),
 
 policy as (
@@ -32,19 +34,20 @@ overrides as (
         ends.value as ends_value,
         {{ as_timestamp('ends.value') }} as ends_at,
         choices.updated_at
-    from policy_values as choices
+    from {{ ref('stg_hubspot__policy_values') }} as choices
     inner join policy
         on
             choices.property = policy.property
             and lower(choices.value) = lower(policy.value)
-    left join policy_values as ends
+    left join ends
         on
             choices.object_id = ends.object_id
             and policy.date_property = ends.property
-            and ends.kind = 'date'
     left join aliases on choices.object_id = aliases.alias_id
     where
-        choices.kind = 'text'
+        choices.object_type = 'companies'
+        and choices.kind = 'text'
+        and choices.record_state in ('live', 'archived', 'missing', 'merged')
         and (choices.record_state <> 'merged' or aliases.survivor_id is not null)
 ),
 

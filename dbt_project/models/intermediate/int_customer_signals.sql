@@ -5,6 +5,12 @@
 -- earlier departure: then the value counts from the day it was set.
 -- ops.evidence_to_read asks for that history where the two disagree. A deal is lost
 -- once, so its date is of that loss.
+{#- People are most of what is linked, and policy seldom asks them. -#}
+{%- set linked = ['deals'] -%}
+{%- for named in policy_properties() if named['object_type'] not in linked -%}
+    {%- do linked.append(named['object_type']) -%}
+{%- endfor %}
+
 with signals as (
     select * from {{ ref('int_deal_signals') }}
     union all
@@ -14,7 +20,8 @@ with signals as (
 links as (
     select * from {{ ref('int_records_linked_to_customers') }}
     where
-        (object_type, object_id) in (
+        object_type in ('{{ linked | join("', '") }}')
+        and (object_type, object_id) in (
             select
                 signals.object_type,
                 signals.object_id

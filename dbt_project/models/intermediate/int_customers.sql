@@ -1,6 +1,6 @@
 -- Who is a customer: a company that has or had a subscription, carries a lifecycle
 -- stage or a grant that says so, has the access of such a parent, or is in the app
--- already. Nobody leaves this list.
+-- already. Nobody leaves this list. With whether app.customers says something else.
 with recursive subscriptions as (
     select customer_id from {{ ref('int_subscriptions') }}
 ),
@@ -9,20 +9,8 @@ aliases as (
     select * from {{ ref('int_company_aliases') }}
 ),
 
-published as (
-    select customer_id from {{ ref('int_customers_before_run') }}
-),
-
 by_lifecycle as (
-    select policy_values.object_id as customer_id
-    from {{ ref('stg_hubspot__policy_values') }} as policy_values
-    inner join {{ ref('customer_lifecycle_stages') }} as policy
-        on
-            policy_values.object_type = policy.object_type
-            and policy_values.property = policy.property
-            and lower(policy_values.value) = lower(policy.value)
-    where
-        policy_values.object_type = 'companies' and policy_values.record_state = 'live'
+    select customer_id from {{ ref('int_customers_by_lifecycle') }}
 ),
 
 by_grant as (
@@ -33,20 +21,29 @@ by_grant as (
 
 surviving as (
     select aliases.survivor_id as customer_id
-    from published
+    from {{ ref('int_customers_before_run') }} as published
     inner join aliases on published.customer_id = aliases.alias_id
 ),
 
-by_themselves as (
+called_customers as (
     select customer_id from subscriptions
-    union
+    union all
     select customer_id from by_lifecycle
-    union
+    union all
     select customer_id from by_grant
-    union
+    union all
     select customer_id from surviving
-    union
-    select customer_id from published
+),
+
+-- Nearly all of them are published, and only the others have to be told apart.
+by_themselves as (
+    select customer_id from {{ ref('int_customers_before_run') }}
+    union all
+    select distinct called_customers.customer_id
+    from called_customers
+    left join {{ ref('int_customers_before_run') }} as published
+        on called_customers.customer_id = published.customer_id
+    where published.customer_id is null
 ),
 
 heirs as (
@@ -57,12 +54,21 @@ heirs as (
     where record_state = 'live' and parent_policy <> 'own'
 ),
 
-customer_ids as (
-    select customer_id from by_themselves
+-- Of a portal without inheritance, none.
+inheriting as (
+    select heirs.company_id
+    from heirs
+    inner join by_themselves on heirs.parent_company_id = by_themselves.customer_id
     union
     select heirs.company_id
     from heirs
-    inner join customer_ids on heirs.parent_company_id = customer_ids.customer_id
+    inner join inheriting on heirs.parent_company_id = inheriting.company_id
+),
+
+customer_ids as (
+    select customer_id from by_themselves
+    union all
+    select company_id from inheriting
 ),
 
 owners as (
@@ -131,27 +137,38 @@ everyone as (
     select * from known
     union all
     select * from lost
+),
+
+customers as (
+    select
+        everyone.customer_id,
+        everyone.name,
+        everyone.domain,
+        everyone.phone,
+        everyone.address,
+        everyone.city,
+        everyone.state,
+        everyone.zip,
+        everyone.country,
+        everyone.lifecycle_stage,
+        everyone.owner_name,
+        everyone.owner_email,
+        everyone.parent_customer_id,
+        aliases.survivor_id as surviving_customer_id,
+        case when aliases.survivor_id is null then everyone.record_state else 'merged' end
+            as record_state,
+        everyone.hubspot_url,
+        everyone.hubspot_created_at,
+        everyone.hubspot_updated_at
+    from everyone
+    left join aliases on everyone.customer_id = aliases.alias_id
 )
 
 select
-    everyone.customer_id,
-    everyone.name,
-    everyone.domain,
-    everyone.phone,
-    everyone.address,
-    everyone.city,
-    everyone.state,
-    everyone.zip,
-    everyone.country,
-    everyone.lifecycle_stage,
-    everyone.owner_name,
-    everyone.owner_email,
-    everyone.parent_customer_id,
-    aliases.survivor_id as surviving_customer_id,
-    case when aliases.survivor_id is null then everyone.record_state else 'merged' end
-        as record_state,
-    everyone.hubspot_url,
-    everyone.hubspot_created_at,
-    everyone.hubspot_updated_at
-from everyone
-left join aliases on everyone.customer_id = aliases.alias_id
+    customers.*,  -- noqa: AM04
+    published.customer_id is null as is_new,
+    {{ differs(app_customer_columns(), 'customers', 'published') }}
+        as is_different
+from customers
+left join {{ ref('int_customers_before_run') }} as published
+    on customers.customer_id = published.customer_id

@@ -1,3 +1,9 @@
+{{ config(
+    materialized='rebuilt_rows',
+    unique_key=['customer_id'],
+    meta={'rows': 'subscribers'},
+) }}
+
 -- The one subscription per customer that decides, most generous first: in force, then
 -- in grace, then unknown (which holds), then over, then not begun.
 with subscriptions as (
@@ -26,6 +32,7 @@ with subscriptions as (
     where
         subscriptions.customer_id is not null
         and subscriptions.record_state <> 'merged'
+        {{ and_only_rows_to_build('subscriptions.customer_id') }}
 ),
 
 ranked as (

@@ -63,15 +63,7 @@ enabled as (
 ),
 
 called_customers as (
-    select distinct policy_values.object_id as customer_id
-    from {{ ref('stg_hubspot__policy_values') }} as policy_values
-    inner join {{ ref('customer_lifecycle_stages') }} as policy
-        on
-            policy_values.object_type = policy.object_type
-            and policy_values.property = policy.property
-            and lower(policy_values.value) = lower(policy.value)
-    where
-        policy_values.object_type = 'companies' and policy_values.record_state = 'live'
+    select customer_id from {{ ref('int_customers_by_lifecycle') }}
 ),
 
 bought as (

@@ -1,22 +1,23 @@
 -- Subscriptions whose dates or amounts cannot be right, and renewals left open.
-with subscriptions as (
+with odd as (
     select
-        customer_id,
         object_type,
         object_id,
-        is_linked,
-        status,
-        plan_code,
-        starts_on,
         starts_on_as_set,
         ends_on,
-        quantity,
         amount,
+        mrr,
         currency,
         line_item_currencies,
-        mrr
+        status not in ('ended', 'canceled') as may_sell
     from {{ ref('int_subscriptions') }}
-    where record_state = 'live'
+    where
+        record_state = 'live'
+        and (
+            ends_on < starts_on_as_set
+            or least(amount, mrr) < 0
+            or currency <> line_item_currencies
+        )
 ),
 
 links as (
@@ -25,11 +26,22 @@ links as (
 
 running as (
     select
-        *,
+        customer_id,
+        object_type,
+        object_id,
+        plan_code,
+        starts_on,
+        ends_on,
+        quantity,
+        amount,
+        currency,
         {{ is_exception('starts_on is null', among='object_type') }} as lacks_its_start,
         {{ is_exception('ends_on is null', among='object_type') }} as lacks_its_end
-    from subscriptions
-    where is_linked and status in ('active', 'trialing', 'cancelling', 'past_due')
+    from {{ ref('int_subscriptions') }}
+    where
+        record_state = 'live'
+        and is_linked
+        and status in ('active', 'trialing', 'cancelling', 'past_due')
 ),
 
 entered_twice as (
@@ -114,7 +126,7 @@ select
     cast(null as text) as detail,
     'It ends on ' || ends_on || ', before it starts on ' || starts_on_as_set
     || '; the end counts: correct one of the two.' as what_to_do
-from subscriptions
+from odd
 where ends_on < starts_on_as_set
 union all
 select
@@ -136,8 +148,8 @@ select
     cast(null as text) as detail,
     'It sells for a negative amount (' || least(amount, mrr) || '), which reduces the '
     || 'recurring revenue: correct the amount or its line items.' as what_to_do
-from subscriptions
-where status not in ('ended', 'canceled') and least(amount, mrr) < 0
+from odd
+where may_sell and least(amount, mrr) < 0
 union all
 select
     'warning' as severity,
@@ -147,8 +159,8 @@ select
     cast(null as text) as detail,
     'It is in ' || currency || ', its line items are in ' || line_item_currencies
     || '; they are added up as if they were one: use one currency.' as what_to_do
-from subscriptions
-where status not in ('ended', 'canceled') and currency <> line_item_currencies
+from odd
+where may_sell and currency <> line_item_currencies
 union all
 select
     'warning' as severity,

@@ -1,10 +1,8 @@
+{{ config(materialized='rebuilt_view') }}
+
 -- The verdict to keep where nothing can be known: the app's own, or, where companies
 -- were merged, the most generous of those they had. A merge takes nothing away.
-with access as (
-    select * from {{ ref('int_access_before_run') }}
-),
-
-absent as (
+with absent as (
     select * from {{ ref('int_policy_properties_absent') }}
 ),
 
@@ -16,10 +14,10 @@ levels as (
     select * from {{ ref('access_levels') }}
 ),
 
+-- Only of what was merged there is more than one.
 ranked as (
     select
-        access.*,
-        coalesce(aliases.survivor_id, access.customer_id) as verdict_of,
+        access.customer_id,
         row_number() over (
             partition by coalesce(aliases.survivor_id, access.customer_id)
             order by
@@ -30,36 +28,41 @@ ranked as (
                 case when aliases.survivor_id is null then 0 else 1 end asc,
                 access.customer_id asc
         ) as preference
-    from access
+    from {{ ref('int_access_before_run') }} as access
     left join aliases on access.customer_id = aliases.alias_id
     left join levels on access.access_level = levels.access_level
+    where coalesce(aliases.survivor_id, access.customer_id)
+        in (select survivors.survivor_id from aliases as survivors)
 )
 
 select
-    ranked.verdict_of as customer_id,
-    ranked.access_level,
-    ranked.is_enabled,
-    ranked.is_churned,
-    ranked.reason_code,
-    ranked.effective_at,
-    ranked.access_until,
-    ranked.evidence_object_type,
-    ranked.evidence_object_id,
-    ranked.evidence_property,
-    ranked.evidence_value,
+    coalesce(aliases.survivor_id, access.customer_id) as customer_id,
+    access.access_level,
+    access.is_enabled,
+    access.is_churned,
+    access.reason_code,
+    access.effective_at,
+    access.access_until,
+    access.evidence_object_type,
+    access.evidence_object_id,
+    access.evidence_property,
+    access.evidence_value,
     -- The portal has lost the property that decided, for every record at once.
     absent.property is not null as is_evidence_lost,
     -- Also when it is held since, because the parent could not be read.
-    ranked.is_enabled and (
-        ranked.reason_code = 'PARENT_INHERITED'
+    access.is_enabled and (
+        access.reason_code = 'PARENT_INHERITED'
         or (
-            ranked.reason_code = 'UNKNOWN_HELD'
-            and coalesce(ranked.evidence_property = 'hs_parent_company_id', false)
+            access.reason_code = 'UNKNOWN_HELD'
+            and coalesce(access.evidence_property = 'hs_parent_company_id', false)
         )
     ) as is_inherited
-from ranked
+from {{ ref('int_access_before_run') }} as access
+left join aliases on access.customer_id = aliases.alias_id
+left join ranked
+    on access.customer_id = ranked.customer_id and ranked.preference > 1
 left join absent
     on
-        ranked.evidence_object_type = absent.object_type
-        and ranked.evidence_property = absent.property
-where ranked.preference = 1
+        access.evidence_object_type = absent.object_type
+        and access.evidence_property = absent.property
+where ranked.customer_id is null

@@ -1,4 +1,5 @@
--- Whether a company's own subscriptions decide about it, or its parent's. A merged-away
+-- Whether a company's own subscriptions decide about it, or its parent's, where policy
+-- says so or the default is not that they do. A merged-away
 -- parent is followed; a company that became its own parent by a merge has none.
 with companies as (
     select * from {{ ref('stg_hubspot__companies') }}
@@ -64,3 +65,4 @@ from companies
 left join aliases on companies.parent_company_id = aliases.alias_id
 left join ranked
     on companies.company_id = ranked.company_id and ranked.preference = 1
+where ranked.parent_policy is not null or '{{ var("parent_access") }}' <> 'own'

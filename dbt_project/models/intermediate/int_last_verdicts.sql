@@ -31,8 +31,10 @@ ranked as (
     from {{ ref('int_access_before_run') }} as access
     left join aliases on access.customer_id = aliases.alias_id
     left join levels on access.access_level = levels.access_level
-    where coalesce(aliases.survivor_id, access.customer_id)
-        in (select survivors.survivor_id from aliases as survivors)
+    where
+        coalesce(aliases.survivor_id, access.customer_id) in (
+            select survivors.survivor_id from aliases as survivors
+        )
 )
 
 select

@@ -155,8 +155,9 @@ customers as (
         everyone.owner_email,
         everyone.parent_customer_id,
         aliases.survivor_id as surviving_customer_id,
-        case when aliases.survivor_id is null then everyone.record_state else 'merged' end
-            as record_state,
+        case
+            when aliases.survivor_id is null then everyone.record_state else 'merged'
+        end as record_state,
         everyone.hubspot_url,
         everyone.hubspot_created_at,
         everyone.hubspot_updated_at

@@ -15,4 +15,4 @@ inner join {{ ref('customer_lifecycle_stages') }} as policy
 where
     policy_values.object_type = 'companies'
     and policy_values.record_state = 'live'
-    {{ and_only_rows_to_build('policy_values.object_id') }}
+{{ and_only_rows_to_build('policy_values.object_id') }}

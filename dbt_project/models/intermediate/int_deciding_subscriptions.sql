@@ -32,7 +32,7 @@ with subscriptions as (
     where
         subscriptions.customer_id is not null
         and subscriptions.record_state <> 'merged'
-        {{ and_only_rows_to_build('subscriptions.customer_id') }}
+    {{ and_only_rows_to_build('subscriptions.customer_id') }}
 ),
 
 ranked as (

@@ -3,14 +3,15 @@
 -- Evidence that says the same as before stays as it was, old value and time included.
 {%- set is_kept %}
 coalesce(
-        access.reason_code = explained.reason_code
-        and access.evidence_object_id is not distinct from explained.evidence_object_id
-        and access.evidence_property is not distinct from explained.evidence_property
-        and access.evidence_value is not distinct from explained.evidence_value
-        and access.inherited_from is not distinct from explained.inherited_from
-        and access.inherited_reason_code
-        is not distinct from explained.inherited_reason_code, false
-    )
+    access.reason_code = explained.reason_code
+    and access.evidence_object_id is not distinct from explained.evidence_object_id
+    and access.evidence_property is not distinct from explained.evidence_property
+    and access.evidence_value is not distinct from explained.evidence_value
+    and access.inherited_from is not distinct from explained.inherited_from
+    and access.inherited_reason_code
+    is not distinct from explained.inherited_reason_code,
+    false
+)
 {%- endset %}
 
 with verdicts as (
@@ -89,7 +90,7 @@ select
             }) }}
         else explained.evidence
     end as evidence,
-    -- Other evidence is another object, or else another reason.
+    -- Evidence is kept, or else it is of something else, or for another reason.
     {{ decides_something_else('access', 'explained') }}
     or not {{ is_kept }} as is_different
 from explained

@@ -2,13 +2,16 @@
 
 Every size is a portal of its own: contacts, a tenth as many companies, two deals a
 company. Per engine: a first load, then a sync after nothing, a thousandth, a thousand
-records and a tenth of the contacts changed, each a `hubsync sync` of its own.
+records and a tenth of the contacts changed, each a `hubsync sync` of its own. The sizes
+take turns, so that a machine that slows down in between slows all of them.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.machine import Measured, databases, sync, workplace
@@ -18,6 +21,7 @@ from bench.results import report, table
 COMPANIES = 0.1  # per contact
 LOAD = ("definitions", "read and load", "associations", "archive")
 THOUSAND = "1,000 changed"
+TURNS = 3  # of the thousand, whose ratio counts; the middle one stands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,46 +29,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engines", default="duckdb,postgres")
 
 
+@dataclass
+class Place:
+    """A size's portal, and the environment of a loaded hubsync per engine."""
+
+    size: int
+    served: Served
+    environments: dict[str, dict[str, str]]
+
+
 def run(given: argparse.Namespace, page: Path | None) -> None:
     sizes = sorted(int(size) for size in given.sizes.split(","))
-    found: dict[str, dict[int, dict[str, Measured]]] = {}
-    for size in sizes:
-        with (
-            portal("example", size, round(size * COMPANIES)) as served,
-            databases(given.engines.split(",")) as at,
+    engines = given.engines.split(",")
+    found: dict[str, dict[int, dict[str, list[Measured]]]] = {
+        engine: {size: {} for size in sizes} for engine in engines
+    }
+    with ExitStack() as stack:
+        places = [_place(stack, size, engines) for size in sizes]
+        for place in places:
+            _sync("first load", place, found)
+        for label, share, changes, turns in (
+            ("unchanged", 0.0, 0, 1),
+            ("0.1 % changed", 0.001, 0, 1),
+            (THOUSAND, 0.0, 1000, TURNS),
+            ("10 % changed", 0.1, 0, 1),
         ):
-            for engine, database in at.items():
-                with workplace(engine, database, served.url, TOKEN) as environment:
-                    done = _steps(engine, size, served, environment)
-                found.setdefault(engine, {})[size] = done
-        # After each size: a run of hours that is cut off keeps what it has.
-        report("scale", "\n\n".join(_shown(*each) for each in found.items()), page)
+            for _ in range(turns):
+                for place in places:
+                    if count := changes or int(share * place.size):
+                        place.served.change(count)
+                    _sync(label, place, found)
+            # After each label: a run of an hour that is cut off keeps what it has.
+            shown = (_shown(engine, each) for engine, each in found.items())
+            report("scale", "\n\n".join(shown), page)
 
 
-def _steps(
-    engine: str, size: int, served: Served, environment: dict[str, str]
-) -> dict[str, Measured]:
-    done = {}
-    for label, changes in (
-        ("first load", None),
-        ("unchanged", 0),
-        ("0.1 % changed", size // 1000),
-        (THOUSAND, 1000),
-        ("10 % changed", size // 10),
-    ):
-        if changes:
-            served.change(changes)
-        done[label] = sync(environment)
-        one = done[label]
+def _place(stack: ExitStack, size: int, engines: Sequence[str]) -> Place:
+    served = stack.enter_context(portal("example", size, round(size * COMPANIES)))
+    at = stack.enter_context(databases(engines))
+    return Place(
+        size,
+        served,
+        {
+            engine: stack.enter_context(
+                workplace(engine, at[engine], served.url, TOKEN)
+            )
+            for engine in engines
+        },
+    )
+
+
+def _sync(
+    label: str, place: Place, found: dict[str, dict[int, dict[str, list[Measured]]]]
+) -> None:
+    """With every engine, of the same changes."""
+    for engine, environment in place.environments.items():
+        one = sync(environment)
+        found[engine][place.size].setdefault(label, []).append(one)
         print(
-            f"{engine}, {size:,}: {label}: {one.seconds:.1f} s, {one.cpu:.1f} s CPU, "
-            f"the server's {one.server_cpu:.1f}, {one.peak_mb:,.0f} MB; {one.steps}",
+            f"{engine}, {place.size:,}: {label}: {one.seconds:.1f} s, "
+            f"{one.cpu:.1f} s CPU, the server's {one.server_cpu:.1f}, "
+            f"{one.peak_mb:,.0f} MB; {one.steps}",
             flush=True,
         )
-    return done
 
 
-def _shown(engine: str, sizes: dict[int, dict[str, Measured]]) -> str:
+def _middle(turns: Sequence[Measured]) -> Measured:
+    return sorted(turns, key=lambda one: one.seconds)[len(turns) // 2]
+
+
+def _shown(engine: str, turns: dict[int, dict[str, list[Measured]]]) -> str:
+    sizes = {
+        size: {label: _middle(each) for label, each in done.items()}
+        for size, done in turns.items()
+    }
     header = [
         *(f"{engine}: contacts", "sync after", "seconds", "load", "transform"),
         *("publish", "CPU", "server CPU", "peak MB"),
@@ -85,7 +123,10 @@ def _shown(engine: str, sizes: dict[int, dict[str, Measured]]) -> str:
 
 def _ratios(sizes: dict[int, dict[str, Measured]]) -> Sequence[str]:
     """How a thousand changes cost more the more there is around them."""
-    smallest, *larger = sizes
+    measured = [size for size, done in sizes.items() if THOUSAND in done]
+    if not measured:
+        return []
+    smallest, *larger = measured
     small = sizes[smallest][THOUSAND]
     return [
         f"1,000 changes among {size:,} contacts to those among {smallest:,}: "

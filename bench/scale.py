@@ -9,7 +9,7 @@ take turns, so that a machine that slows down in between slows all of them.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,15 @@ COMPANIES = 0.1  # per contact
 LOAD = ("definitions", "read and load", "associations", "archive")
 THOUSAND = "1,000 changed"
 TURNS = 3  # of the thousand, whose ratio counts; the middle one stands
+CHANGES: dict[str, Callable[[int], int]] = {
+    "unchanged": lambda size: 0,
+    "0.1 % changed": lambda size: size // 1000,
+    THOUSAND: lambda size: 1000,
+    "10 % changed": lambda size: size // 10,
+}
+
+# By engine, size and what was changed; of each as many as there were turns.
+Found = dict[str, dict[int, dict[str, list[Measured]]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,22 +50,15 @@ class Place:
 def run(given: argparse.Namespace, page: Path | None) -> None:
     sizes = sorted(int(size) for size in given.sizes.split(","))
     engines = given.engines.split(",")
-    found: dict[str, dict[int, dict[str, list[Measured]]]] = {
-        engine: {size: {} for size in sizes} for engine in engines
-    }
+    found: Found = {engine: {size: {} for size in sizes} for engine in engines}
     with ExitStack() as stack:
         places = [_place(stack, size, engines) for size in sizes]
         for place in places:
             _sync("first load", place, found)
-        for label, share, changes, turns in (
-            ("unchanged", 0.0, 0, 1),
-            ("0.1 % changed", 0.001, 0, 1),
-            (THOUSAND, 0.0, 1000, TURNS),
-            ("10 % changed", 0.1, 0, 1),
-        ):
-            for _ in range(turns):
+        for label, changes in CHANGES.items():
+            for _ in range(TURNS if label == THOUSAND else 1):
                 for place in places:
-                    if count := changes or int(share * place.size):
+                    if count := changes(place.size):
                         place.served.change(count)
                     _sync(label, place, found)
             # After each label: a run of an hour that is cut off keeps what it has.
@@ -79,9 +81,7 @@ def _place(stack: ExitStack, size: int, engines: Sequence[str]) -> Place:
     )
 
 
-def _sync(
-    label: str, place: Place, found: dict[str, dict[int, dict[str, list[Measured]]]]
-) -> None:
+def _sync(label: str, place: Place, found: Found) -> None:
     """With every engine, of the same changes."""
     for engine, environment in place.environments.items():
         one = sync(environment)

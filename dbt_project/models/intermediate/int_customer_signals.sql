@@ -6,10 +6,8 @@
 -- ops.evidence_to_read asks for that history where the two disagree. A deal is lost
 -- once, so its date is of that loss.
 {#- People are most of what is linked, and policy seldom asks them. -#}
-{%- set linked = ['deals'] -%}
-{%- for named in policy_properties() if named['object_type'] not in linked -%}
-    {%- do linked.append(named['object_type']) -%}
-{%- endfor %}
+{%- set linked = ['deals'] + policy_properties()
+    | map(attribute='object_type') | list %}
 
 with signals as (
     select * from {{ ref('int_deal_signals') }}
@@ -20,7 +18,7 @@ with signals as (
 links as (
     select * from {{ ref('int_records_linked_to_customers') }}
     where
-        object_type in ('{{ linked | join("', '") }}')
+        object_type in ('{{ linked | unique | join("', '") }}')
         and (object_type, object_id) in (
             select
                 signals.object_type,

@@ -25,7 +25,7 @@ surviving as (
     inner join aliases on published.customer_id = aliases.alias_id
 ),
 
-called_customers as (
+by_evidence as (
     select customer_id from subscriptions
     union all
     select customer_id from by_lifecycle
@@ -39,10 +39,10 @@ called_customers as (
 by_themselves as (
     select customer_id from {{ ref('int_customers_before_run') }}
     union all
-    select distinct called_customers.customer_id
-    from called_customers
+    select distinct by_evidence.customer_id
+    from by_evidence
     left join {{ ref('int_customers_before_run') }} as published
-        on called_customers.customer_id = published.customer_id
+        on by_evidence.customer_id = published.customer_id
     where published.customer_id is null
 ),
 
@@ -54,7 +54,7 @@ heirs as (
     where record_state = 'live' and parent_policy <> 'own'
 ),
 
--- Of a portal without inheritance, none.
+-- By a parent's subscriptions alone: none where nobody inherits.
 inheriting as (
     select heirs.company_id
     from heirs

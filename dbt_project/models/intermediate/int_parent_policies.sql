@@ -1,6 +1,6 @@
--- Whether a company's own subscriptions decide about it, or its parent's, where policy
--- says so or the default is not that they do. A merged-away
--- parent is followed; a company that became its own parent by a merge has none.
+-- Whether a company's own subscriptions decide about it, or its parent's; no row where
+-- its own do by default. A merged-away parent is followed; a company that became its
+-- own parent by a merge has none.
 with companies as (
     select * from {{ ref('stg_hubspot__companies') }}
     where record_state <> 'merged'

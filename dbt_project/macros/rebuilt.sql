@@ -36,3 +36,25 @@
     {%- do adapter.commit() -%}
     {{ return({'relations': [relation]}) }}
 {%- endmacro %}
+
+{#-
+    On-run-start hook: views that are about to be made anew go while nothing else runs.
+    PostgreSQL drops them with the first table they read and locks them until that table
+    is there again; tables that are made at the same time would wait for each other, one
+    after the other at best, and else in a circle.
+-#}
+{% macro drop_views_to_rebuild() -%}
+    {%- set selected = selected_resources if execute and flags.WHICH in ('build', 'run') -%}
+    {%- for id in selected or [] if id in graph.nodes -%}
+        {%- set node = graph.nodes[id] -%}
+        {%- set reads_models = node.depends_on.nodes | select('in', selected) | list -%}
+        {%- if node.config.materialized == 'rebuilt_view' and reads_models -%}
+            {%- set view = load_cached_relation(api.Relation.create(
+                database=node.database, schema=node.schema, identifier=node.alias
+            )) -%}
+            {%- if view is not none and view.is_view %}
+                drop view if exists {{ view }} cascade;
+            {%- endif -%}
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}

@@ -19,6 +19,7 @@ from pipelines.hubspot.state import ensure_state, note_raw_records, note_raw_tab
 from pipelines.transform import release, transform
 from pipelines.warehouse import Warehouse
 from sandbox import Portal
+from tests.conftest import Databases, administer
 from tests.run.conftest import ON_DUCKDB, Hubsync, query
 from tests.run.test_night import People
 
@@ -312,3 +313,34 @@ def test_autovacuum_leaves_alone_what_the_next_run_drops(synced: Warehouse) -> N
     assert {options[name] for name in dropped} == {"autovacuum_enabled=false"}
     # Built by rows, so it stays, and its dead rows have to go.
     assert options["int_contacts"] == ""
+
+
+@pytest.mark.parametrize("target", ["postgres"], indirect=True)
+def test_no_table_takes_a_view_with_it_when_it_goes(
+    synced: Warehouse, hubsync: Hubsync, databases: Databases
+) -> None:
+    """Two tables of a run that go at the same time, each with the views over it, end in
+    a deadlock now and then: PostgreSQL locks those views in no order."""
+    inside = {**databases.superuser, "PGDATABASE": databases.name}
+    administer(
+        inside,
+        """
+        create table public.taken_along (statement text, view text);
+        create function public.note_what_went() returns event_trigger
+        language plpgsql security definer as $$ begin
+            insert into public.taken_along
+            select current_query(), object_identity
+            from pg_event_trigger_dropped_objects()
+            where object_type = 'view' and not original and exists (
+                select 1 from pg_event_trigger_dropped_objects() as dropped
+                where dropped.object_type = 'table' and dropped.original
+            );
+        end $$;
+        create event trigger went on sql_drop execute function public.note_what_went();
+        """,
+    )
+    query(synced, "delete from ops.models_built")  # so that everything is
+    outcome = hubsync("sync")
+    assert outcome.code == 0, outcome.err
+    administer(inside, "grant select on public.taken_along to public")
+    assert query(synced, "select view, statement from public.taken_along") == []

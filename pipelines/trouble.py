@@ -30,6 +30,11 @@ _MEANINGS = (
         "again.",
     ),
     (
+        r"out of memory error",
+        "DuckDB may use no more memory than that. Raise HUBSYNC_DUCKDB_MEMORY (800MB "
+        "where it is not set), then run again.",
+    ),
+    (
         r"no space left on device|could not extend file|disk full|disk quota|"
         r"file too large|file size limit",
         "The disk of the database is full. Make room there, then run again.",

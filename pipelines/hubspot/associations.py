@@ -27,11 +27,15 @@ from pipelines.warehouse import Warehouse
 
 INPUTS = 1_000
 _THREADS = 4
+_BATCH = 10_000  # rows that become columns at once
 
 Pair = tuple[str, str]  # from type, to type
 Link = tuple[str, int, str | None, str | None]  # to id, type id, category, label
 _NO_LINKS: Set[Link] = frozenset()
 Answer = tuple[Pair, dict[str, Set[Link]] | None]
+# By pair and record: links to write, and links to remove.
+Changes = dict[tuple[Pair, str], tuple[Set[Link], Set[Link]]]
+Rows = list[tuple[Any, ...]]
 
 SCHEMA = pa.schema(
     [
@@ -108,7 +112,7 @@ class Associations:
         `unread(type, id)` says that a first load will still read that record, so its
         side need not be fetched now.
         """
-        rows: dict[tuple[Pair, str], list[tuple[Any, ...]]] = {}
+        rows: Changes = {}
         are_new = True
         read: dict[Pair, dict[str, Set[Link]]] = {}
         again: set[tuple[Pair, str]] = set()
@@ -142,10 +146,8 @@ class Associations:
                     kept = {link[:2] for link in now}
                     dropped = {link for link in before - now if link[:2] not in kept}
                     # A second answer takes the place of the first.
-                    rows[pair, from_id] = [
-                        *_rows(pair, from_id, now - before, None),
-                        *_rows(pair, from_id, dropped, True),
-                    ]
+                    added = now - before if before else now
+                    rows[pair, from_id] = added, dropped
                     differing += [(from_id, link[0]) for link in now ^ before]
                 reverse = (pair[1], pair[0])
                 for from_id, end in differing:
@@ -163,7 +165,7 @@ class Associations:
                         again |= {(pair, from_id), (reverse, end)}
                         todo.setdefault(pair, set()).add(from_id)
                         todo.setdefault(reverse, set()).add(end)
-        return _to_arrow([row for each in rows.values() for row in each]), are_new
+        return _to_arrow(rows), are_new
 
     def _stored(self, pair: Pair, ids: Collection[str]) -> dict[str, set[Link]]:
         stored: dict[str, set[Link]] = {}
@@ -279,17 +281,27 @@ def _once(text: str | None) -> str | None:
     return None if text is None else intern(text)
 
 
-def _rows(
-    pair: Pair, from_id: str, links: Iterable[Link], removed: bool | None
-) -> list[tuple[Any, ...]]:
-    return [(pair[0], from_id, pair[1], *link, removed) for link in links]
+def _rows(pair: Pair, from_id: str, added: Set[Link], dropped: Set[Link]) -> Rows:
+    """One row per key: of two labels for one type id in one answer, one."""
+    rows = [
+        (pair[0], from_id, pair[1], *link, removed)
+        for links, removed in ((dropped, True), (added, None))
+        for link in links
+    ]
+    return list({row[:5]: row for row in rows}.values())
 
 
-def _to_arrow(rows: list[tuple[Any, ...]]) -> pa.Table:
-    """One row per key: two labels for one type id in one answer keep the first."""
-    distinct = {row[:5]: row for row in reversed(rows)}.values()
-    columns = list(zip(*distinct, strict=True)) or [()] * len(SCHEMA)
-    return pa.Table.from_arrays(
-        [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)],
-        schema=SCHEMA,
-    )
+def _to_arrow(changes: Changes) -> pa.Table:
+    """Consumes `changes`: of a first load's millions of links, as rows they would need
+    several times the memory that they need as links or as columns."""
+    batches: list[pa.RecordBatch] = []
+    rows: Rows = []
+    while changes:
+        (pair, from_id), (added, dropped) = changes.popitem()
+        rows += _rows(pair, from_id, added, dropped)
+        if len(rows) >= _BATCH or not changes:
+            columns = zip(*rows, strict=True)
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)]
+            batches.append(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA))
+            rows = []
+    return pa.Table.from_batches(batches, SCHEMA)

@@ -557,6 +557,19 @@ def test_a_temporary_file_limit_ends_the_sync_with_1_and_is_named(
     assert app_rows(on_postgres.warehouse) == before
 
 
+def test_a_duckdb_that_may_use_no_more_memory_ends_the_sync_with_1_and_is_named(
+    on_duckdb: World, hubsync: Hubsync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = app_rows(on_duckdb.warehouse)
+    monkeypatch.setenv("HUBSYNC_DUCKDB_MEMORY", "20MB")
+    outcome = hubsync("sync")
+    assert outcome.code == 1, outcome.err
+    assert "Raise HUBSYNC_DUCKDB_MEMORY" in outcome.err
+    assert app_rows(on_duckdb.warehouse) == before
+    monkeypatch.delenv("HUBSYNC_DUCKDB_MEMORY")
+    on_duckdb.recovers(hubsync)
+
+
 def long_text() -> str:
     """As long as HubSpot's values may be, and not to be compressed."""
     return "".join(uuid.uuid4().hex for _ in range(1800))

@@ -38,6 +38,10 @@ class Budget:
         with self._lock:
             now = self._clock()
             turn = max(now, self._not_before)
+            # Those outside the window say nothing. Of a large limit they would be many,
+            # and each may keep a page of memory from being given back.
+            while self._turns and self._turns[0] + self.seconds <= now:
+                self._turns.popleft()
             while len(self._turns) > self.calls:  # the limit was lowered
                 self._turns.popleft()
             if len(self._turns) == self.calls:

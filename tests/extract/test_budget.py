@@ -1,5 +1,7 @@
 """The budget never lets more calls through than its window allows."""
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +54,20 @@ def test_a_lowered_limit_holds_from_the_next_call_on() -> None:
         budget.take()
         sent.append(time.now)
     assert all(sum(t <= u < t + 0.999 for u in sent) <= 2 for t in sent[2:])
+
+
+def test_a_large_limit_remembers_no_call_longer_than_its_window() -> None:
+    time = Time()
+    budget = Budget(1_000_000, 1.0, clock=time.clock, sleep=time.sleep)
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            time.now += 0.01
+            budget.take()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 50_000  # bytes; every call would be half a million
 
 
 def test_a_pause_holds_every_caller() -> None:

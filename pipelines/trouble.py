@@ -31,8 +31,8 @@ _MEANINGS = (
     ),
     (
         r"out of memory error",
-        "DuckDB may use no more memory than that. Raise HUBSYNC_DUCKDB_MEMORY (800MB "
-        "where it is not set), then run again.",
+        "DuckDB may use no more memory than that. Raise HUBSYNC_DUCKDB_MEMORY "
+        "(docs/operating.md), then run again.",
     ),
     (
         r"no space left on device|could not extend file|disk full|disk quota|"

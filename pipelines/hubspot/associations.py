@@ -112,7 +112,7 @@ class Associations:
         `unread(type, id)` says that a first load will still read that record, so its
         side need not be fetched now.
         """
-        rows: Changes = {}
+        found: Changes = {}
         are_new = True
         read: dict[Pair, dict[str, Set[Link]]] = {}
         again: set[tuple[Pair, str]] = set()
@@ -140,14 +140,14 @@ class Associations:
                 for from_id, now in links.items():
                     before = stored.get(from_id, _NO_LINKS)
                     if now == before:
-                        rows.pop((pair, from_id), None)
+                        found.pop((pair, from_id), None)
                         continue
                     are_new = are_new and not before
                     kept = {link[:2] for link in now}
                     dropped = {link for link in before - now if link[:2] not in kept}
                     # A second answer takes the place of the first.
                     added = now - before if before else now
-                    rows[pair, from_id] = added, dropped
+                    found[pair, from_id] = added, dropped
                     differing += [(from_id, link[0]) for link in now ^ before]
                 reverse = (pair[1], pair[0])
                 for from_id, end in differing:
@@ -165,7 +165,7 @@ class Associations:
                         again |= {(pair, from_id), (reverse, end)}
                         todo.setdefault(pair, set()).add(from_id)
                         todo.setdefault(reverse, set()).add(end)
-        return _to_arrow(rows), are_new
+        return _to_arrow(found), are_new
 
     def _stored(self, pair: Pair, ids: Collection[str]) -> dict[str, set[Link]]:
         stored: dict[str, set[Link]] = {}
